@@ -1,0 +1,5 @@
+//! `authsome` puts API credentials into an agent's HTTPS requests, so that the agent never holds them.
+
+pub mod clock;
+pub mod origin;
+pub mod secret;
