@@ -24,3 +24,13 @@ impl Clock for SystemClock {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
+
+/// Writes a time as RFC 3339 in UTC, to the second.
+pub fn rfc3339(unix_seconds: i64) -> String {
+    jiff::Timestamp::from_second(unix_seconds).unwrap_or_default().to_string()
+}
+
+/// Reads a time written by RFC 3339, in seconds since 1970-01-01 00:00:00 UTC.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
