@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod home;
 pub mod origin;
+mod run;
 pub mod secret;
 pub mod vault;

@@ -1,12 +1,23 @@
 //! PEM bundles (RFC 7468) as text: the roots of the system with our CA.
 
+use std::collections::HashSet;
+
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
 /// The certificates of both texts in one, for clients whose setting replaces the system's roots. Whatever is
-/// no certificate is left out: comments, unfinished sections and, above all, private keys.
+/// no certificate is left out: comments, unfinished sections and, above all, private keys. A certificate that
+/// occurs twice is written once.
 pub fn combined(system_roots_pem: &str, ours_pem: &str) -> String {
-    sections(system_roots_pem).chain(sections(ours_pem)).collect()
+    let mut seen = HashSet::new();
+    let mut bundle = String::with_capacity(system_roots_pem.len() + ours_pem.len());
+    for section in sections(system_roots_pem).chain(sections(ours_pem)) {
+        if !seen.contains(&section) {
+            bundle.push_str(&section);
+            seen.insert(section);
+        }
+    }
+    bundle
 }
 
 /// The certificate sections of a text, each ending with a newline.
@@ -51,6 +62,11 @@ mod tests {
         for text in [format!("{key}{ROOT}"), format!("{ROOT}{key}")] {
             assert_eq!(combined(&text, &format!("{key}{OURS}")), format!("{ROOT}{OURS}\n"));
         }
+    }
+
+    #[test]
+    fn a_certificate_that_occurs_twice_is_written_once() {
+        assert_eq!(combined(&format!("{ROOT}{ROOT}"), ROOT), ROOT);
     }
 
     #[test]

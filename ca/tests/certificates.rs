@@ -174,6 +174,11 @@ fn what_is_no_ca_is_refused() {
     let own = plain.self_signed(&key).unwrap().pem();
     assert!(matches!(Ca::load(&own, &key.serialize_pem()), Err(Error::NotACa)));
 
+    let mut leaf = plain.clone();
+    leaf.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let leaf = leaf.self_signed(&key).unwrap().pem();
+    assert!(matches!(Ca::load(&leaf, &key.serialize_pem()), Err(Error::NotACa)));
+
     let mut open = plain;
     open.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     open.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
