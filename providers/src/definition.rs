@@ -1,0 +1,351 @@
+//! A provider definition: the JSON schema of the project, validated so that every error names its field.
+
+mod environment;
+mod field;
+mod form;
+mod hosts;
+mod oauth;
+mod parse;
+mod read;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+pub use self::field::{FieldError, FieldSpec};
+pub use self::oauth::{AuthUrls, Endpoint, OAuth};
+use crate::claim::Claim;
+use crate::json;
+use crate::pattern::ValuePattern;
+use crate::placement::Placement;
+use crate::template::{BASE_URL, TemplateError};
+
+/// What the child of a run holds instead of a secret, unless the definition names its own.
+pub const DEFAULT_PLACEHOLDER: &str = "authsome-proxy-managed";
+
+/// Why a text is no provider definition. The caller adds the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DefinitionError {
+    /// More bytes than any definition has.
+    #[error("larger than {} bytes", json::MAX_BYTES)]
+    TooLarge,
+    /// Not JSON with comments and trailing commas, or a key given twice.
+    #[error("line {line}, column {column}: {problem}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What the parser found.
+        problem: String,
+    },
+    /// JSON, but no object.
+    #[error("not a JSON object")]
+    NotAnObject,
+    /// A field that is missing or refused.
+    #[error("`{path}` {problem}")]
+    Field {
+        /// The JSON path of the field: `oauth.token_url`, `host_url[1]`.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The kind of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum AuthType {
+    /// An access token, obtained by a flow or typed in.
+    #[serde(rename = "oauth2")]
+    OAuth2,
+    /// A key that the vendor hands out.
+    #[serde(rename = "api_key")]
+    ApiKey,
+}
+
+/// A login protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowType {
+    /// Authorization code with PKCE (RFC 7636).
+    Pkce,
+    /// Device authorization (RFC 8628).
+    DeviceCode,
+    /// Dynamic client registration (RFC 7591), then PKCE.
+    DcrPkce,
+    /// A key typed in.
+    ApiKey,
+}
+
+impl AuthType {
+    /// The name in definitions and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OAuth2 => "oauth2",
+            Self::ApiKey => "api_key",
+        }
+    }
+
+    /// The field of a record that holds this kind of credential.
+    pub fn credential_field(self) -> &'static str {
+        match self {
+            Self::OAuth2 => "access_token",
+            Self::ApiKey => "api_key",
+        }
+    }
+}
+
+impl FlowType {
+    /// The name in definitions and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pkce => "pkce",
+            Self::DeviceCode => "device_code",
+            Self::DcrPkce => "dcr_pkce",
+            Self::ApiKey => "api_key",
+        }
+    }
+
+    /// The kind of credential that it yields.
+    pub fn auth_type(self) -> AuthType {
+        match self {
+            Self::ApiKey => AuthType::ApiKey,
+            Self::Pkce | Self::DeviceCode | Self::DcrPkce => AuthType::OAuth2,
+        }
+    }
+}
+
+fn is_credential(field: &str) -> bool {
+    [AuthType::OAuth2, AuthType::ApiKey].iter().any(|auth| auth.credential_field() == field)
+}
+
+/// A provider: where its credential goes, how it is placed, what a login asks.
+#[derive(Debug, Clone)]
+pub struct ProviderDefinition {
+    raw: Value,
+    name: String,
+    display_name: String,
+    auth_type: AuthType,
+    flow: FlowType,
+    docs: Option<String>,
+    placeholder: Option<String>,
+    base_url: Option<String>,
+    hosts: hosts::Hosts,
+    fields: Vec<FieldSpec>,
+    oauth: Option<OAuthPart>,
+    api_key: Option<form::Form>,
+    client_id_env: Option<String>,
+    client_secret_env: Option<String>,
+    exports: environment::Exports,
+}
+
+#[derive(Debug, Clone)]
+struct OAuthPart {
+    block: OAuth,
+    urls: oauth::Urls,
+    form: form::Form,
+}
+
+impl ProviderDefinition {
+    /// Reads and validates a definition: JSON, with comments and trailing commas. `connections` is ignored, unknown
+    /// fields are kept.
+    ///
+    /// # Errors
+    /// [`DefinitionError`], naming the line of a syntax error or the JSON path of the field that failed.
+    pub fn from_json(text: &str) -> Result<Self, DefinitionError> {
+        if text.len() > json::MAX_BYTES {
+            return Err(DefinitionError::TooLarge);
+        }
+        let value = json::parse(text).map_err(|error| DefinitionError::Syntax {
+            line: error.line,
+            column: error.column,
+            problem: error.problem,
+        })?;
+        Self::from_value(value)
+    }
+
+    /// Validates a definition that is already parsed.
+    ///
+    /// # Errors
+    /// [`DefinitionError`] with the JSON path of the field that failed.
+    pub fn from_value(value: Value) -> Result<Self, DefinitionError> {
+        parse::definition(value)
+    }
+
+    /// The definition as it was written, unknown fields included, without `connections`.
+    pub fn to_json(&self) -> Value {
+        self.raw.clone()
+    }
+
+    /// The provider's name: lower-case letters, digits, `-` and `_`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name that a person reads.
+    pub fn display_name(&self) -> &str {
+        &self.display_name
+    }
+
+    /// The kind of credential of the default flow.
+    pub fn auth_type(&self) -> AuthType {
+        self.auth_type
+    }
+
+    /// The default flow.
+    pub fn flow(&self) -> FlowType {
+        self.flow
+    }
+
+    /// Whether the definition has this kind of credential, be it not the default.
+    pub fn offers(&self, auth: AuthType) -> bool {
+        self.form(auth).is_some()
+    }
+
+    /// The vendor's page about credentials.
+    pub fn docs(&self) -> Option<&str> {
+        self.docs.as_deref()
+    }
+
+    /// What the child of a run holds instead of a secret.
+    pub fn placeholder(&self) -> &str {
+        self.placeholder.as_deref().unwrap_or(DEFAULT_PLACEHOLDER)
+    }
+
+    /// What an API key must match.
+    pub fn key_pattern(&self) -> Option<&ValuePattern> {
+        self.api_key.as_ref()?.pattern.as_ref()
+    }
+
+    /// What to say of a key that does not match.
+    pub fn key_pattern_hint(&self) -> Option<&str> {
+        self.api_key.as_ref()?.hint.as_deref()
+    }
+
+    /// The OAuth settings besides the URLs.
+    pub fn oauth(&self) -> Option<&OAuth> {
+        self.oauth.as_ref().map(|part| &part.block)
+    }
+
+    /// What a login for this kind of credential asks, in order: the base URL, the other fields, the secret.
+    /// Empty when the definition does not offer the kind.
+    pub fn fields(&self, auth: AuthType) -> Vec<FieldSpec> {
+        let Some(form) = self.form(auth) else { return Vec::new() };
+        let in_urls = self.template_fields();
+        let mut asked = Vec::new();
+        if in_urls.contains(&BASE_URL) {
+            asked.push(FieldSpec::base_url(self.base_url.clone()));
+        }
+        if in_urls.contains(&"tenant") && !self.fields.iter().any(|field| field.name == "tenant") {
+            asked.push(FieldSpec::tenant());
+        }
+        let placed_by = |form: &form::Form, name: &str| form.placement.fields().contains(&name);
+        let elsewhere = |name: &str| self.forms().any(|other| placed_by(other, name));
+        let concerns = |name: &str| in_urls.contains(&name) || placed_by(form, name) || !elsewhere(name);
+        asked.extend(self.fields.iter().filter(|field| concerns(&field.name)).cloned());
+        let label = match auth {
+            AuthType::OAuth2 => "Access token",
+            AuthType::ApiKey => "API key",
+        };
+        asked.push(FieldSpec::credential(auth.credential_field(), label, form));
+        asked
+    }
+
+    /// The claims of the provider for one connection, its values filled in; a missing value takes its default.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a value is missing, is refused, or is a base URL or tenant that the definition lacks.
+    pub fn claims(&self, values: &BTreeMap<String, String>) -> Result<Vec<Claim>, TemplateError> {
+        let known = self.template_fields();
+        for name in [BASE_URL, "tenant"] {
+            if values.contains_key(name)
+                && !known.contains(&name)
+                && !self.fields.iter().any(|field| field.name == name)
+            {
+                return Err(TemplateError::Undeclared(name.into()));
+            }
+        }
+        self.hosts.claims(&self.with_defaults(values))
+    }
+
+    /// How this kind of credential is placed. Without slots when the definition does not offer the kind.
+    pub fn placement(&self, auth: AuthType) -> Placement {
+        let empty = || Placement { slots: Vec::new(), clear: Vec::new(), variants: BTreeMap::new() };
+        self.form(auth).map_or_else(empty, |form| form.placement.clone())
+    }
+
+    /// The endpoints of the authorization server, which never receive an injected credential.
+    pub fn auth_endpoints(&self, values: &BTreeMap<String, String>) -> Vec<Endpoint> {
+        let values = self.with_defaults(values);
+        self.oauth.as_ref().map(|part| part.urls.endpoints(&values)).unwrap_or_default()
+    }
+
+    /// The URLs of the authorization server; all `None` for a definition without OAuth.
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a value is missing or refused.
+    pub fn urls(&self, values: &BTreeMap<String, String>) -> Result<AuthUrls, TemplateError> {
+        let values = self.with_defaults(values);
+        self.oauth.as_ref().map_or_else(|| Ok(AuthUrls::default()), |part| part.urls.fill(&values))
+    }
+
+    /// Fields and the environment variables that each is exported as. A refresh token is never among them.
+    pub fn exports(&self) -> &[(String, Vec<String>)] {
+        &self.exports
+    }
+
+    /// The variable that login takes the OAuth client's id from.
+    pub fn client_id_env(&self) -> Option<&str> {
+        self.client_id_env.as_deref()
+    }
+
+    /// The variable that login takes the OAuth client's secret from.
+    pub fn client_secret_env(&self) -> Option<&str> {
+        self.client_secret_env.as_deref()
+    }
+
+    /// Every environment variable that the definition makes login read, sorted.
+    pub fn env_vars(&self) -> Vec<&str> {
+        let clients = [self.client_id_env(), self.client_secret_env()].into_iter().flatten();
+        let forms = self.forms().filter_map(|form| form.env_var.as_deref());
+        let fields = self.fields.iter().filter_map(|field| field.env_var.as_deref());
+        let mut names: Vec<&str> = clients.chain(forms).chain(fields).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn form(&self, auth: AuthType) -> Option<&form::Form> {
+        match auth {
+            AuthType::OAuth2 => self.oauth.as_ref().map(|part| &part.form),
+            AuthType::ApiKey => self.api_key.as_ref(),
+        }
+    }
+
+    fn forms(&self) -> impl Iterator<Item = &form::Form> {
+        [AuthType::OAuth2, AuthType::ApiKey].into_iter().filter_map(|auth| self.form(auth))
+    }
+
+    /// The names of all fields in hosts and URLs.
+    fn template_fields(&self) -> Vec<&str> {
+        let urls = self.oauth.iter().flat_map(|part| part.urls.fields());
+        self.hosts.fields().chain(urls).collect()
+    }
+
+    fn with_defaults(&self, values: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut filled = values.clone();
+        let declared = self.fields.iter().map(|field| (field.name.as_str(), &field.default));
+        for (name, default) in declared.chain([(BASE_URL, &self.base_url)]) {
+            if let Some(default) = default {
+                filled.entry(name.to_owned()).or_insert_with(|| default.clone());
+            }
+        }
+        filled
+    }
+}
+
+impl serde::Serialize for ProviderDefinition {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.raw.serialize(serializer)
+    }
+}

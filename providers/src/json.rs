@@ -1,0 +1,187 @@
+//! JSON with comments and trailing commas, read strictly: no key twice, bounded size and depth.
+
+use std::fmt;
+
+use jsonc_parser::ParseOptions;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// The largest definition that is read, in bytes.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+const MAX_DEPTH: usize = 32;
+
+/// Why a text is no JSON document.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// Counted from 1.
+    pub(crate) column: usize,
+    pub(crate) problem: String,
+}
+
+/// Parses a document. Beyond RFC 8259 only comments and trailing commas are accepted.
+pub(crate) fn parse(text: &str) -> Result<Value, SyntaxError> {
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    jsonc_parser::parse_to_serde_value::<Document>(text, &options).map(|document| document.0).map_err(
+        |error| SyntaxError {
+            line: error.line_display(),
+            column: error.column_display(),
+            problem: lower_first(&error.kind().to_string()),
+        },
+    )
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+struct Document(Value);
+
+impl<'de> serde::Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Strict { path: String::new(), depth: 0 }.deserialize(deserializer).map(Document)
+    }
+}
+
+/// Builds a value and knows where it stands in the document.
+struct Strict {
+    path: String,
+    depth: usize,
+}
+
+impl Strict {
+    fn inside<E: serde::de::Error>(&self, step: fmt::Arguments<'_>) -> Result<Strict, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        Ok(Strict { path: format!("{}{step}", self.path), depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number is out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self.inside(format_args!("[{}]", list.len()))?)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let dot = if self.path.is_empty() { "" } else { "." };
+            let seed = self.inside(format_args!("{dot}{key}"))?;
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("{} is given twice", seed.path)));
+            }
+            let value = entries.next_value_seed(seed)?;
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_trailing_commas_are_the_only_liberties() {
+        let text = "{ // what\n \"a\": [1, 2,], /* why */ \"b\": null, }";
+        assert_eq!(parse(text).unwrap(), serde_json::json!({"a": [1, 2], "b": null}));
+        for refused in [
+            "{'a': 1}",
+            "{a: 1}",
+            "{\"a\": 0x10}",
+            "{\"a\": +1}",
+            "{\"a\": .5}",
+            "{\"a\": Infinity}",
+            "{\"a\": 1e999}",
+            "{\"a\": 1 \"b\": 2}",
+            "{\"a\": \"\\x41\"}",
+            "[1] [2]",
+            "{\"a\": }",
+            "{\"a\": 1",
+            "{,}",
+            "[,]",
+            "{\"a\": tru}",
+        ] {
+            assert!(parse(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_named_by_its_path() {
+        let error = parse("{\n\"oauth\": {\n\"token_url\": 1, \"token\\u005furl\": 2}}").unwrap_err();
+        assert_eq!((error.problem.as_str(), error.line), ("oauth.token_url is given twice", 2));
+    }
+
+    #[test]
+    fn a_syntax_error_has_its_line() {
+        assert_eq!(parse("{\n\n\"a\" 1}").unwrap_err().line, 3);
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert!(parse(&nested(MAX_DEPTH + 1)).is_err());
+        assert!(parse(&nested(200_000)).is_err());
+    }
+}

@@ -1,0 +1,364 @@
+//! Request paths: whole-segment prefixes, and the spellings that servers read in different ways.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Rounds of percent-decoding after which a path that still changes is given up as doubtful.
+const MAX_ROUNDS: usize = 5;
+
+/// Why a text is no path prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a path is `/` or plain segments such as `/v1`: no escapes, dot segments, `//`, `;`, `\\`, `?` or `#`"
+)]
+pub struct PathPrefixError;
+
+/// A path prefix in whole segments: `/v1` covers `/v1` and `/v1/models`, not `/v10`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PathPrefix(String);
+
+impl PathPrefix {
+    /// `/`, which covers every path.
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// The prefix as text; only the root ends with a slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is `/`.
+    pub fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+
+    /// Whether every way to read the request's path lies under this prefix. The root covers also what is ambiguous.
+    pub fn covers(&self, path: &CanonicalPath<'_>) -> bool {
+        if self.is_root() {
+            return true;
+        }
+        let rest = if path.ambiguous { None } else { path.text.strip_prefix(self.0.as_str()) };
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The length that decides between two prefixes of one path: the longer is the more specific.
+    pub(crate) fn length(&self) -> usize {
+        if self.is_root() { 0 } else { self.0.len() }
+    }
+}
+
+impl std::str::FromStr for PathPrefix {
+    type Err = PathPrefixError;
+
+    fn from_str(text: &str) -> Result<Self, PathPrefixError> {
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
+        if trimmed.is_empty() {
+            return Ok(Self::root());
+        }
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"%\\;?#{}\"<>^`|".contains(&byte);
+        let segments = trimmed.strip_prefix('/').ok_or(PathPrefixError)?;
+        let whole = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
+        if text.len() > 1024 || !segments.split('/').all(whole) {
+            return Err(PathPrefixError);
+        }
+        Ok(Self(trimmed.into()))
+    }
+}
+
+impl fmt::Display for PathPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A request's path, without its query, after looking for second readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CanonicalPath<'a> {
+    text: &'a str,
+    ambiguous: bool,
+}
+
+impl<'a> CanonicalPath<'a> {
+    /// The path as the client wrote it.
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// Whether some server could read this path as one that does not start with the segments written first.
+    pub fn is_ambiguous(&self) -> bool {
+        self.ambiguous
+    }
+}
+
+/// Examines the path of a request target in origin-form (RFC 9112 3.2.1); a query is cut off.
+///
+/// Ambiguous are: dot segments in any spelling, also behind `\`, `;`, `%2f`, `%5c` or a second encoding; control
+/// characters, NUL, raw non-ASCII, escapes that are none or decode to no UTF-8; `\`, `//` and `;` where a segment of
+/// the prefix could hide them never match because a prefix is compared byte for byte.
+pub fn canonical(target: &str) -> CanonicalPath<'_> {
+    let text = target.split_once(['?', '#']).map_or(target, |(path, _)| path);
+    CanonicalPath { text, ambiguous: !text.starts_with('/') || is_ambiguous(text) }
+}
+
+fn is_ambiguous(path: &str) -> bool {
+    if !path.bytes().all(|byte| byte.is_ascii_graphic()) || path.starts_with("//") {
+        return true;
+    }
+    match decode_fully(path) {
+        Some(decoded) => decoded.chars().any(char::is_control) || has_dot_segment(&decoded),
+        None => true,
+    }
+}
+
+fn has_dot_segment(decoded: &str) -> bool {
+    decoded
+        .split(['/', '\\'])
+        .map(|segment| before(segment, ';').trim())
+        .any(|segment| matches!(segment, "." | ".."))
+}
+
+/// Decodes until nothing changes; `None` for a malformed escape, what is no UTF-8, or too many rounds.
+fn decode_fully(path: &str) -> Option<Cow<'_, str>> {
+    let mut decoded = Cow::Borrowed(path);
+    for round in 0..MAX_ROUNDS {
+        if !decoded.contains('%') {
+            return Some(decoded);
+        }
+        match decode_once(&decoded) {
+            Some(next) => decoded = Cow::Owned(next),
+            // `%25` alone stands for a percent sign: what a first round leaves need not be an escape.
+            None if round > 0 => return Some(decoded),
+            None => return None,
+        }
+    }
+    None
+}
+
+fn decode_once(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' { hex(rest.next()?)? << 4 | hex(rest.next()?)? } else { byte });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn before(text: &str, mark: char) -> &str {
+    text.split_once(mark).map_or(text, |(head, _)| head)
+}
+
+/// Whether some server could take the request's path for the endpoint's: case-insensitive, decoded as often as it
+/// can be, dot segments resolved, slashes collapsed, parameters, extension and trailing slash dropped.
+///
+/// Meant for endpoints that must never carry a credential: it errs towards `true`.
+pub fn may_be(endpoint_path: &str, request_path: &str) -> bool {
+    let endpoint = liberal(endpoint_path);
+    let request = liberal(request_path);
+    request == endpoint || without_extension(&request) == endpoint
+}
+
+fn without_extension(path: &str) -> &str {
+    match path.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') => stem,
+        _ => path,
+    }
+}
+
+fn liberal(target: &str) -> String {
+    let decoded = decode_leniently(before(before(target, '?'), '#'));
+    let cut = decoded.find(['?', '#', '\0']).map_or(decoded.as_str(), |end| &decoded[..end]);
+    let mut segments: Vec<String> = Vec::new();
+    for segment in cut.split(['/', '\\']) {
+        let segment: String = before(segment, ';').chars().filter(|letter| !letter.is_control()).collect();
+        match segment.trim() {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            name => segments.push(name.to_lowercase()),
+        }
+    }
+    segments.join("/")
+}
+
+/// Decodes what is an escape and leaves the rest, until nothing changes or the rounds are used up.
+fn decode_leniently(text: &str) -> String {
+    let mut decoded = text.to_owned();
+    for _ in 0..MAX_ROUNDS {
+        let next = decode_escapes(&decoded);
+        if next == decoded {
+            break;
+        }
+        decoded = next;
+    }
+    decoded
+}
+
+fn decode_escapes(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let pair = (bytes.get(at + 1).copied().and_then(hex), bytes.get(at + 2).copied().and_then(hex));
+        if let (b'%', (Some(high), Some(low))) = (byte, pair) {
+            decoded.push(high << 4 | low);
+            at += 3;
+        } else {
+            decoded.push(byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(prefix: &str, target: &str) -> bool {
+        prefix.parse::<PathPrefix>().unwrap().covers(&canonical(target))
+    }
+
+    #[test]
+    fn a_prefix_is_whole_segments() {
+        for inside in
+            ["/v1", "/v1/", "/v1/models", "/v1?x=/../", "/v1/models?a=b", "/v1/a%20b", "/v1/%7Euser"]
+        {
+            assert!(covers("/v1", inside), "{inside}");
+        }
+        for outside in ["/", "/v", "/v10", "/v1x/y", "/V1/models", "/x/v1", "v1", "", "*"] {
+            assert!(!covers("/v1", outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn the_root_covers_everything() {
+        for path in ["/", "/a/../b", "/%2e%2e/", "*", ""] {
+            assert!(covers("/", path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_read_two_ways_never_widens_a_match() {
+        for path in [
+            "/v1/../admin",
+            "/v1/./x",
+            "/v1/..",
+            "/v1/.",
+            "/v1/%2e%2e/admin",
+            "/v1/%2E%2e/admin",
+            "/v1/.%2e/admin",
+            "/v1/..%2fadmin",
+            "/v1/..%2Fadmin",
+            "/v1%2fx",
+            "/v1%2Fx",
+            "/v1/..%5cadmin",
+            "/v1/..\\admin",
+            "/v1\\x",
+            "/v1%5cx",
+            "/v1/..;/admin",
+            "/v1/..;a=b/admin",
+            "/v1;/x",
+            "/v1;a/x",
+            "/v1%3b/x",
+            "//v1/x",
+            "//v1",
+            "/./v1",
+            "/x/../v1/y",
+            "/v1/%252e%252e/admin",
+            "/v1/%25252e%25252e/x",
+            "/v1/..%252fadmin",
+            "/v1/%00",
+            "/v1/a%0ab",
+            "/v1/a%0d%0ab",
+            "/v1/a\0b",
+            "/v1/a\tb",
+            "/v1/a b",
+            "/v1/%",
+            "/v1/%2",
+            "/v1/%zz",
+            "/v1/%u002e%u002e/x",
+            "/v1/%c0%ae%c0%ae/x",
+            "/v1/%ff",
+            "/v1/é",
+            "/%76%31/x",
+            "/%761/x",
+            "/v1/%2e%2e%2fadmin",
+            "/v1/x/%2e%2e/%2e%2e",
+            "/v1/a%2f..%2f..%2fadmin",
+            "/v1/a%5c..%5c..%5cadmin",
+            "/v1/..%3b/admin",
+            "/v1/.. /admin",
+            "/v1/..%20/admin",
+            "/v1/%09../admin",
+        ] {
+            assert!(!covers("/v1", path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_stays_under_the_prefix_in_every_reading_matches() {
+        for path in [
+            "/api/v4/projects/group%2Fproject",
+            "/api/a%2fb/c",
+            "/api/a;b=c",
+            "/api/a//b",
+            "/api/100%25",
+            "/api/a%5cb",
+        ] {
+            assert!(covers("/api", path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_plain() {
+        for refused in [
+            "v1", "/v1/../x", "/./x", "//", "/v1//x", "/v%31", "/v1;x", "/a\\b", "/a?b", "/a#b", "/a b",
+            "/é", "/{x}",
+        ] {
+            assert!(refused.parse::<PathPrefix>().is_err(), "{refused}");
+        }
+        assert_eq!("/v1/".parse::<PathPrefix>().unwrap().as_str(), "/v1");
+        assert!("".parse::<PathPrefix>().unwrap().is_root());
+    }
+
+    #[test]
+    fn an_endpoint_is_recognised_in_every_spelling() {
+        for path in [
+            "/login/oauth/access_token",
+            "/login/oauth/access_token?x",
+            "/login/oauth/access_token/",
+            "/Login/OAuth/Access_Token",
+            "//login//oauth/access_token",
+            "/login/./oauth/access_token",
+            "/x/../login/oauth/access_token",
+            "/login/oauth%2Faccess_token",
+            "/login%2foauth%2faccess_token",
+            "/%6cogin/oauth/access_token",
+            "/login/%2e/oauth/access_token",
+            "/x/%2e%2e/login/oauth/access_token",
+            "/%256cogin/oauth/access_token",
+            "\\login\\oauth\\access_token",
+            "/login%5coauth%5caccess_token",
+            "/login;a=b/oauth/access_token",
+            "/login/oauth/access_token;x",
+            "/login/oauth/access_token.json",
+            "/login/oauth/access_token%00x",
+            "/login/oauth/access_token%3fx",
+            "/login/oauth/access_token%23x",
+            "/login/oauth/access_token%20",
+            "/login/oauth/access%0a_token",
+            "/x/..;/login/oauth/access_token",
+        ] {
+            assert!(may_be("/login/oauth/access_token", path), "{path}");
+        }
+        for path in ["/login/oauth", "/login/oauth/access_tokens", "/repos/login/oauth/access_token", "/", ""]
+        {
+            assert!(!may_be("/login/oauth/access_token", path), "{path}");
+        }
+        assert!(may_be("/oauth/token.json", "/oauth/token.json"));
+    }
+}
