@@ -1,8 +1,11 @@
 //! `authsome` puts API credentials into an agent's HTTPS requests, so that the agent never holds them.
 
+pub mod audit;
 pub mod clock;
 pub mod home;
+pub mod identity;
 pub mod origin;
+pub mod policy;
 mod run;
 pub mod secret;
 pub mod vault;
