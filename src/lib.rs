@@ -1,6 +1,7 @@
 //! `authsome` puts API credentials into an agent's HTTPS requests, so that the agent never holds them.
 
 pub mod audit;
+pub mod auth;
 pub mod clock;
 pub mod home;
 pub mod identity;
