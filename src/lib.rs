@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod home;
 pub mod identity;
 pub mod origin;

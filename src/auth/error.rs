@@ -1,0 +1,243 @@
+//! What can go wrong between a person and a connection, with the names and exit codes of the contract.
+
+use authsome_providers::{AuthType, DefinitionError, FlowType};
+
+use super::record::RecordError;
+use crate::audit::AuditError;
+use crate::home::{self, files::FileError};
+use crate::vault::{BackendError, MasterKeyError, VaultError};
+
+/// What lies behind an error.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why something could not be done. [`name`](Self::name) and [`exit_code`](Self::exit_code) are stable.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A login failed, or what was typed in cannot be a credential.
+    #[error("logging in to {provider} failed: {reason}")]
+    AuthenticationFailed {
+        /// The provider.
+        provider: String,
+        /// Why, never with a secret.
+        reason: String,
+    },
+    /// The provider has connections, but none of this name.
+    #[error("{provider} has no connection {connection:?}")]
+    ConnectionNotFound {
+        /// The provider.
+        provider: String,
+        /// The name.
+        connection: String,
+    },
+    /// The provider has no connection.
+    #[error("{provider} is not connected; run: authsome login {provider}")]
+    CredentialMissing {
+        /// The provider.
+        provider: String,
+    },
+    /// What an authorization server should tell about itself is not to be had.
+    #[error("the endpoints of {provider} cannot be discovered")]
+    Discovery {
+        /// The provider.
+        provider: String,
+        /// Why.
+        source: Cause,
+    },
+    /// Records cannot be opened or sealed.
+    #[error("the vault cannot be unlocked")]
+    EncryptionUnavailable(#[source] Cause),
+    /// The person gave up.
+    #[error("cancelled")]
+    InputCancelled,
+    /// A definition is refused.
+    #[error("{file} is no valid provider definition")]
+    InvalidProviderSchema {
+        /// The file.
+        file: String,
+        /// Which field, and why.
+        source: Cause,
+    },
+    /// There is no such profile.
+    #[error("there is no profile {0:?}; create it with: authsome profile create {0}")]
+    ProfileNotFound(String),
+    /// There is no such provider.
+    #[error("there is no provider {name:?}{}", did_you_mean(suggestions))]
+    ProviderNotFound {
+        /// The name.
+        name: String,
+        /// Names near it.
+        suggestions: Vec<String>,
+    },
+    /// An access token could not be renewed.
+    #[error("refreshing the connection {connection:?} of {provider} failed")]
+    RefreshFailed {
+        /// The provider.
+        provider: String,
+        /// The connection.
+        connection: String,
+        /// Why.
+        source: Cause,
+    },
+    /// The store or the home cannot be used.
+    #[error("the vault is not available")]
+    StoreUnavailable(#[source] Cause),
+    /// An access token has ended and cannot be renewed.
+    #[error(
+        "the connection {connection:?} of {provider} has expired; run: authsome login {provider} --connection {connection} --force"
+    )]
+    TokenExpired {
+        /// The provider.
+        provider: String,
+        /// The connection.
+        connection: String,
+    },
+    /// The definition has no such kind of credential.
+    #[error("{provider} does not take credentials of the type {}", auth_type.as_str())]
+    UnsupportedAuthType {
+        /// The provider.
+        provider: String,
+        /// The kind.
+        auth_type: AuthType,
+    },
+    /// The definition, or this program, has no such flow.
+    #[error("the flow {} is not available for {provider}", flow.as_str())]
+    UnsupportedFlow {
+        /// The provider.
+        provider: String,
+        /// The flow.
+        flow: FlowType,
+    },
+    /// The command line, or a value on it, makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A connection that works would be overwritten.
+    #[error("{provider} is already connected as {connection:?}; log out first, or give --force")]
+    AlreadyConnected {
+        /// The provider.
+        provider: String,
+        /// The connection.
+        connection: String,
+    },
+    /// A definition of this name exists.
+    #[error("there is a provider {0:?} already; give --force to replace it")]
+    ProviderExists(String),
+    /// A profile of this name exists.
+    #[error("there is a profile {0:?} already")]
+    ProfileExists(String),
+    /// The command is not for what runs under the proxy.
+    #[error("authsome {0} is refused inside a run")]
+    RefusedInsideRun(String),
+    /// What was done or is to be done cannot be recorded.
+    #[error("the audit log cannot be written")]
+    Audit(#[from] AuditError),
+}
+
+impl Error {
+    /// The error's name in machine-readable output.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AuthenticationFailed { .. } => "AuthenticationFailedError",
+            Self::ConnectionNotFound { .. } => "ConnectionNotFoundError",
+            Self::CredentialMissing { .. } => "CredentialMissingError",
+            Self::Discovery { .. } => "DiscoveryError",
+            Self::EncryptionUnavailable(_) => "EncryptionUnavailableError",
+            Self::InputCancelled => "InputCancelledError",
+            Self::InvalidProviderSchema { .. } => "InvalidProviderSchemaError",
+            Self::ProfileNotFound(_) => "ProfileNotFoundError",
+            Self::ProviderNotFound { .. } => "ProviderNotFoundError",
+            Self::RefreshFailed { .. } => "RefreshFailedError",
+            Self::StoreUnavailable(_) => "StoreUnavailableError",
+            Self::TokenExpired { .. } => "TokenExpiredError",
+            Self::UnsupportedAuthType { .. } => "UnsupportedAuthTypeError",
+            Self::UnsupportedFlow { .. } => "UnsupportedFlowError",
+            Self::Usage(_)
+            | Self::AlreadyConnected { .. }
+            | Self::ProviderExists(_)
+            | Self::ProfileExists(_)
+            | Self::RefusedInsideRun(_)
+            | Self::Audit(_) => "AuthsomeError",
+        }
+    }
+
+    /// The exit code of a command that ends with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::ProfileNotFound(_)
+            | Self::AlreadyConnected { .. }
+            | Self::ProviderExists(_)
+            | Self::ProfileExists(_)
+            | Self::RefusedInsideRun(_)
+            | Self::Audit(_) => 1,
+            Self::Usage(_)
+            | Self::InvalidProviderSchema { .. }
+            | Self::UnsupportedFlow { .. }
+            | Self::UnsupportedAuthType { .. } => 2,
+            Self::ProviderNotFound { .. } => 3,
+            Self::AuthenticationFailed { .. } | Self::InputCancelled | Self::Discovery { .. } => 4,
+            Self::CredentialMissing { .. } | Self::ConnectionNotFound { .. } => 5,
+            Self::RefreshFailed { .. } | Self::TokenExpired { .. } => 6,
+            Self::StoreUnavailable(_) | Self::EncryptionUnavailable(_) => 7,
+        }
+    }
+
+    /// A refused definition, by its file.
+    pub fn schema(file: &str, error: DefinitionError) -> Self {
+        Self::InvalidProviderSchema { file: file.to_owned(), source: error.into() }
+    }
+}
+
+fn did_you_mean(suggestions: &[String]) -> String {
+    match suggestions {
+        [] => "; authsome list shows all".to_owned(),
+        names => format!("; did you mean {}?", names.join(", ")),
+    }
+}
+
+impl From<home::Error> for Error {
+    fn from(error: home::Error) -> Self {
+        match error {
+            home::Error::ProfileNotFound(name) => Self::ProfileNotFound(name),
+            home::Error::ProfileExists(name) => Self::ProfileExists(name),
+            home::Error::Name { .. } => Self::Usage(error.to_string()),
+            other => Self::StoreUnavailable(other.into()),
+        }
+    }
+}
+
+impl From<VaultError> for Error {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::WrongMasterKey
+            | VaultError::DataKeys(_)
+            | VaultError::Record { .. }
+            | VaultError::Sealing { .. } => Self::EncryptionUnavailable(error.into()),
+            VaultError::Backend(_) | VaultError::Lock(_) | VaultError::Generation(_) => {
+                Self::StoreUnavailable(error.into())
+            }
+        }
+    }
+}
+
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        Self::StoreUnavailable(error.into())
+    }
+}
+
+impl From<MasterKeyError> for Error {
+    fn from(error: MasterKeyError) -> Self {
+        Self::EncryptionUnavailable(error.into())
+    }
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        Self::StoreUnavailable(error.into())
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::StoreUnavailable(error.into())
+    }
+}
