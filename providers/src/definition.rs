@@ -1,9 +1,11 @@
 //! A provider definition: the JSON schema of the project, validated so that every error names its field.
 
 mod environment;
+mod error;
 mod field;
 mod form;
 mod hosts;
+mod kind;
 mod oauth;
 mod parse;
 mod read;
@@ -12,7 +14,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use self::error::DefinitionError;
 pub use self::field::{FieldError, FieldSpec};
+pub use self::kind::{AuthType, FlowType};
 pub use self::oauth::{AuthUrls, Endpoint, OAuth};
 use crate::claim::Claim;
 use crate::json;
@@ -22,102 +26,6 @@ use crate::template::{BASE_URL, TemplateError};
 
 /// What the child of a run holds instead of a secret, unless the definition names its own.
 pub const DEFAULT_PLACEHOLDER: &str = "authsome-proxy-managed";
-
-/// Why a text is no provider definition. The caller adds the file's name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DefinitionError {
-    /// More bytes than any definition has.
-    #[error("larger than {} bytes", json::MAX_BYTES)]
-    TooLarge,
-    /// Not JSON with comments and trailing commas, or a key given twice.
-    #[error("line {line}, column {column}: {problem}")]
-    Syntax {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-        /// What the parser found.
-        problem: String,
-    },
-    /// JSON, but no object.
-    #[error("not a JSON object")]
-    NotAnObject,
-    /// A field that is missing or refused.
-    #[error("`{path}` {problem}")]
-    Field {
-        /// The JSON path of the field: `oauth.token_url`, `host_url[1]`.
-        path: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
-/// The kind of credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub enum AuthType {
-    /// An access token, obtained by a flow or typed in.
-    #[serde(rename = "oauth2")]
-    OAuth2,
-    /// A key that the vendor hands out.
-    #[serde(rename = "api_key")]
-    ApiKey,
-}
-
-/// A login protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FlowType {
-    /// Authorization code with PKCE (RFC 7636).
-    Pkce,
-    /// Device authorization (RFC 8628).
-    DeviceCode,
-    /// Dynamic client registration (RFC 7591), then PKCE.
-    DcrPkce,
-    /// A key typed in.
-    ApiKey,
-}
-
-impl AuthType {
-    /// The name in definitions and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OAuth2 => "oauth2",
-            Self::ApiKey => "api_key",
-        }
-    }
-
-    /// The field of a record that holds this kind of credential.
-    pub fn credential_field(self) -> &'static str {
-        match self {
-            Self::OAuth2 => "access_token",
-            Self::ApiKey => "api_key",
-        }
-    }
-}
-
-impl FlowType {
-    /// The name in definitions and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pkce => "pkce",
-            Self::DeviceCode => "device_code",
-            Self::DcrPkce => "dcr_pkce",
-            Self::ApiKey => "api_key",
-        }
-    }
-
-    /// The kind of credential that it yields.
-    pub fn auth_type(self) -> AuthType {
-        match self {
-            Self::ApiKey => AuthType::ApiKey,
-            Self::Pkce | Self::DeviceCode | Self::DcrPkce => AuthType::OAuth2,
-        }
-    }
-}
-
-fn is_credential(field: &str) -> bool {
-    [AuthType::OAuth2, AuthType::ApiKey].iter().any(|auth| auth.credential_field() == field)
-}
 
 /// A provider: where its credential goes, how it is placed, what a login asks.
 #[derive(Debug, Clone)]

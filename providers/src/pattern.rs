@@ -113,7 +113,7 @@ impl HostPattern {
     pub fn matches(&self, host: &str) -> bool {
         match self {
             Self::Exact(name) => name == host,
-            Self::Glob(glob) => glob.matcher.is_match(host.replace('.', "/")),
+            Self::Glob(glob) => glob.matches(host),
             Self::Regex(regex) => {
                 regex.domains.iter().any(|domain| suffix::is_at_or_below(host, domain))
                     && regex.matcher.is_match(host.as_bytes())
@@ -133,6 +133,13 @@ impl HostPattern {
             Self::Glob(glob) => vec![closed_suffix(&glob.text)],
             Self::Regex(regex) => regex.domains.iter().map(String::as_str).collect(),
         }
+    }
+}
+
+impl Glob {
+    fn matches(&self, host: &str) -> bool {
+        // A star of globset also stands for nothing; a label is never empty.
+        !host.split('.').any(str::is_empty) && self.matcher.is_match(host.replace('.', "/"))
     }
 }
 

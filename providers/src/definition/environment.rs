@@ -164,8 +164,9 @@ fn read_entry(
     exports: &mut Exports,
 ) -> Result<(), DefinitionError> {
     let values = env.strings(key)?;
-    let known =
-        |name: &str| fields.contains(&name) || NEVER_EXPORTED.contains(&name) || super::is_credential(name);
+    let known = |name: &str| {
+        fields.contains(&name) || NEVER_EXPORTED.contains(&name) || super::kind::is_credential(name)
+    };
     let (field, names) = match values.as_slice() {
         _ if known(key) => (key, values),
         [field] if known(field) => (*field, vec![key]),

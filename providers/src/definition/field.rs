@@ -128,7 +128,7 @@ fn read_one(object: &Object<'_>) -> Result<FieldSpec, DefinitionError> {
     if !is_field_name(name) {
         return Err(object.error("name", "must start with a letter, then lower-case letters, digits and `_`"));
     }
-    if super::is_credential(name)
+    if super::kind::is_credential(name)
         || matches!(name, "refresh_token" | "id_token" | "client_id" | "client_secret" | BASE_URL)
     {
         return Err(object.error("name", format_args!("`{name}` exists already")));

@@ -1,0 +1,279 @@
+//! The definitions that come with the program: all load, each names its sources, none reaches a stranger's host.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+
+use authsome_providers::{
+    AuthType, HostPattern, Placement, ProviderDefinition, Registry, Slot, SlotName, Source, canonical,
+};
+
+const NAMES: [&str; 12] = [
+    "anthropic",
+    "ashby",
+    "gemini",
+    "github",
+    "gitlab",
+    "klaviyo",
+    "lemlist",
+    "linear",
+    "openai",
+    "stripe",
+    "twilio",
+    "zendesk",
+];
+
+fn definition(name: &str) -> ProviderDefinition {
+    Registry::bundled().provider(name).unwrap().definition.clone()
+}
+
+fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The values that a definition needs for its claims.
+fn needed(definition: &ProviderDefinition) -> BTreeMap<String, String> {
+    if definition.name() == "zendesk" { tenant() } else { BTreeMap::new() }
+}
+
+fn tenant() -> BTreeMap<String, String> {
+    values(&[("tenant", "acme")])
+}
+
+/// What a placement puts where, with every field set to its own name in capitals.
+fn placed(placement: &Placement) -> Vec<(SlotName, String)> {
+    let field = |name: &str| match name {
+        "api_key" => Some("KEY"),
+        "access_token" => Some("TOKEN"),
+        "account_sid" => Some("AC1"),
+        "email" => Some("ann@example.com"),
+        _ => None,
+    };
+    placement
+        .slots
+        .iter()
+        .map(|slot: &Slot| (slot.name(), slot.value().render(field).unwrap().to_string()))
+        .collect()
+}
+
+fn header(name: &str, value: &str) -> Vec<(SlotName, String)> {
+    vec![(SlotName::Header(name.into()), value.into())]
+}
+
+#[test]
+fn every_bundled_definition_loads_under_its_file_name() {
+    let files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/definitions"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap())
+        })
+        .collect();
+    let (_, broken) = Registry::with_custom(files.clone());
+    assert_eq!(broken, []);
+    let registry = Registry::bundled();
+    assert_eq!(registry.iter().map(|provider| provider.definition.name()).collect::<Vec<_>>(), NAMES);
+    assert_eq!(files.len(), NAMES.len());
+    assert!(
+        registry.iter().all(|provider| provider.source == Source::Bundled && !provider.overrides_bundled)
+    );
+}
+
+#[test]
+fn every_bundled_definition_names_what_its_facts_rest_on() {
+    for provider in Registry::bundled().iter() {
+        let json = provider.definition.to_json();
+        let name = provider.definition.name();
+        let sources = json["sources"].as_array().unwrap();
+        assert!(!sources.is_empty(), "{name}");
+        for source in sources {
+            assert!(
+                source["url"].is_string() || (source["repo"].is_string() && source["path"].is_string()),
+                "{name}"
+            );
+            assert_eq!(source["date"].as_str().unwrap().len(), 10, "{name}");
+            for field in source["fields"].as_array().unwrap() {
+                let pointer = format!("/{}", field.as_str().unwrap().replace('.', "/"));
+                assert!(json.pointer(&pointer).is_some(), "{name}: {pointer}");
+            }
+        }
+        assert!(json["unverified"].is_array(), "{name}");
+    }
+}
+
+#[test]
+fn no_bundled_claim_reaches_a_look_alike_host() {
+    for provider in Registry::bundled().iter() {
+        for claim in provider.definition.claims(&needed(&provider.definition)).unwrap() {
+            assert!(claim.is_routable());
+            assert_eq!(claim.port, 443);
+            for suffix in claim.permitted_suffix() {
+                for host in [
+                    format!("evil{suffix}"),
+                    format!("evil-{suffix}"),
+                    format!("{suffix}.evil.test"),
+                    format!("{suffix}evil.test"),
+                    suffix.replacen('.', "x", 1),
+                    format!("a.b.c.d.{suffix}"),
+                    format!("{suffix}."),
+                    format!(".{suffix}"),
+                ] {
+                    assert!(!claim.matches_host(&host, 443), "{claim} matches {host}");
+                }
+                assert!(!claim.matches_host(suffix, 80), "{claim}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bundled_claim_reads_back_from_its_text() {
+    for provider in Registry::bundled().iter() {
+        for claim in provider.definition.claims(&needed(&provider.definition)).unwrap() {
+            assert_eq!(claim.to_string().parse::<authsome_providers::Claim>().unwrap(), claim);
+        }
+    }
+}
+
+#[test]
+fn each_vendors_credential_is_placed_as_the_vendor_says() {
+    let key = |name: &str| placed(&definition(name).placement(AuthType::ApiKey));
+    assert_eq!(key("openai"), header("authorization", "Bearer KEY"));
+    assert_eq!(key("stripe"), header("authorization", "Bearer KEY"));
+    assert_eq!(key("anthropic"), header("x-api-key", "KEY"));
+    assert_eq!(key("gemini"), header("x-goog-api-key", "KEY"));
+    assert_eq!(key("klaviyo"), header("authorization", "Klaviyo-API-Key KEY"));
+    assert_eq!(key("linear"), header("authorization", "KEY"));
+    assert_eq!(key("ashby"), header("authorization", "Basic S0VZOg=="));
+    assert_eq!(key("lemlist"), header("authorization", "Basic OktFWQ=="));
+    assert_eq!(key("twilio"), header("authorization", "Basic QUMxOktFWQ=="));
+    assert_eq!(key("zendesk"), header("authorization", "Basic YW5uQGV4YW1wbGUuY29tL3Rva2VuOktFWQ=="));
+    let token = |name: &str| placed(&definition(name).placement(AuthType::OAuth2));
+    for name in ["github", "gitlab", "linear"] {
+        assert_eq!(token(name), header("authorization", "Bearer TOKEN"));
+    }
+    assert!(key("github").is_empty());
+}
+
+#[test]
+fn what_would_compete_with_the_slot_is_emptied() {
+    assert_eq!(
+        definition("anthropic").placement(AuthType::ApiKey).clear,
+        [SlotName::Header("authorization".into())]
+    );
+    let gemini = definition("gemini").placement(AuthType::ApiKey).clear;
+    assert_eq!(gemini, [SlotName::Header("authorization".into()), SlotName::Query("key".into())]);
+}
+
+#[test]
+fn git_over_https_has_a_placement_of_its_own() {
+    for (name, host, expected) in [
+        ("github", "github.com", "Basic eC1hY2Nlc3MtdG9rZW46VE9LRU4="),
+        ("gitlab", "gitlab.com", "Basic b2F1dGgyOlRPS0VO"),
+    ] {
+        let definition = definition(name);
+        let placement = definition.placement(AuthType::OAuth2);
+        let claims = definition.claims(&BTreeMap::new()).unwrap();
+        let repository = canonical("/group/project.git/info/refs?service=git-upload-pack");
+        let covering =
+            claims.iter().filter(|claim| claim.matches_host(host, 443) && claim.covers(&repository));
+        let claim = covering.max_by_key(|claim| claim.specificity()).unwrap();
+        assert_eq!(placed(placement.at(claim)), header("authorization", expected));
+    }
+    let gitlab = definition("gitlab");
+    let api = canonical("/api/v4/projects/group%2Fproject");
+    let claims = gitlab.claims(&BTreeMap::new()).unwrap();
+    let claim =
+        claims.iter().filter(|claim| claim.covers(&api)).max_by_key(|claim| claim.specificity()).unwrap();
+    assert_eq!(placed(gitlab.placement(AuthType::OAuth2).at(claim)), header("authorization", "Bearer TOKEN"));
+}
+
+#[test]
+fn a_self_managed_gitlab_moves_hosts_and_endpoints_together() {
+    let gitlab = definition("gitlab");
+    let values = values(&[("base_url", "https://Git.Example.com/gitlab/")]);
+    let claims: Vec<String> = gitlab.claims(&values).unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(claims, ["git.example.com:443/gitlab/api", "git.example.com:443/gitlab#git"]);
+    assert_eq!(gitlab.urls(&values).unwrap().token.unwrap(), "https://git.example.com/gitlab/oauth/token");
+    let endpoints = gitlab.auth_endpoints(&values);
+    assert!(endpoints.iter().all(|endpoint| endpoint.host == "git.example.com" && endpoint.path.starts_with("/gitlab/oauth/")));
+    assert_eq!(endpoints.len(), 5);
+    assert_eq!(gitlab.urls(&BTreeMap::new()).unwrap().revocation.unwrap(), "https://gitlab.com/oauth/revoke");
+}
+
+#[test]
+fn a_zendesk_key_goes_to_the_tenant_of_its_login_alone() {
+    let zendesk = definition("zendesk");
+    assert!(zendesk.claims(&BTreeMap::new()).is_err());
+    for refused in ["evil.test/", "a.b", "", "*", "Acme", "acme.zendesk.com"] {
+        assert!(zendesk.claims(&values(&[("tenant", refused)])).is_err(), "{refused}");
+    }
+    let claims = zendesk.claims(&tenant()).unwrap();
+    assert_eq!(claims[0].to_string(), "acme.zendesk.com:443/api");
+    assert!(!claims[0].matches_host("evil.zendesk.com", 443));
+    assert!(matches!(claims[0].pattern, HostPattern::Exact(_)));
+}
+
+#[test]
+fn a_login_asks_what_each_vendor_needs() {
+    let asked = |name: &str, auth| {
+        let fields = definition(name).fields(auth);
+        fields.iter().map(|field| (field.name.clone(), field.secret)).collect::<Vec<_>>()
+    };
+    let pairs = |list: &[(&str, bool)]| {
+        list.iter().map(|(name, secret)| ((*name).to_owned(), *secret)).collect::<Vec<_>>()
+    };
+    assert_eq!(asked("openai", AuthType::ApiKey), pairs(&[("api_key", true)]));
+    assert_eq!(asked("github", AuthType::OAuth2), pairs(&[("access_token", true)]));
+    assert_eq!(asked("github", AuthType::ApiKey), []);
+    assert_eq!(asked("gitlab", AuthType::OAuth2), pairs(&[("base_url", false), ("access_token", true)]));
+    assert_eq!(asked("twilio", AuthType::ApiKey), pairs(&[("account_sid", false), ("api_key", true)]));
+    assert_eq!(
+        asked("zendesk", AuthType::ApiKey),
+        pairs(&[("tenant", false), ("email", false), ("api_key", true)])
+    );
+    let base_url = &definition("gitlab").fields(AuthType::OAuth2)[0];
+    assert_eq!(base_url.default.as_deref(), Some("https://gitlab.com"));
+}
+
+#[test]
+fn login_checks_what_it_is_given() {
+    let field = |name: &str, index: usize| definition(name).fields(AuthType::ApiKey)[index].clone();
+    assert!(field("openai", 0).check("sk-proj-abcdefghijklmnopqrstuv").is_ok());
+    for refused in ["", "sk-short", "sk-proj-abcdefghijklmnopqrstuv\n", "xsk-proj-abcdefghijklmnopqrstuv"] {
+        assert!(field("openai", 0).check(refused).is_err(), "{refused:?}");
+    }
+    assert!(field("zendesk", 0).check("acme").is_ok());
+    assert!(field("zendesk", 0).check("acme.evil.test").is_err());
+    assert!(field("zendesk", 1).check("ann:x@example.com").is_err());
+    assert!(field("twilio", 0).check(&format!("AC{}", "0".repeat(32))).is_ok());
+    assert!(definition("gitlab").fields(AuthType::OAuth2)[0].check("http://gitlab.com").is_err());
+}
+
+#[test]
+fn exports_hold_the_vendors_names_and_the_python_editions() {
+    let names = |name: &str, field: &str| {
+        let definition = definition(name);
+        definition
+            .exports()
+            .iter()
+            .find(|(own, _)| own == field)
+            .map(|(_, names)| names.clone())
+            .unwrap_or_default()
+    };
+    assert_eq!(names("github", "access_token"), ["GITHUB_ACCESS_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"]);
+    assert_eq!(names("gemini", "api_key"), ["GEMINI_API_KEY", "GOOGLE_API_KEY"]);
+    assert_eq!(names("twilio", "account_sid"), ["TWILIO_ACCOUNT_SID"]);
+    for name in ["openai", "anthropic", "stripe", "ashby", "lemlist", "linear", "klaviyo", "zendesk"] {
+        let expected = format!("{}_API_KEY", name.to_uppercase());
+        assert!(names(name, "api_key").contains(&expected), "{name}");
+    }
+    assert!(
+        Registry::bundled().iter().all(|p| p
+            .definition
+            .exports()
+            .iter()
+            .all(|(field, _)| field != "refresh_token"))
+    );
+    assert_eq!(definition("twilio").env_vars(), ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"]);
+}

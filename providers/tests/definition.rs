@@ -1,0 +1,421 @@
+//! Definitions as files: what loads, what is refused and how the refusal reads, what survives a rewrite.
+
+#![cfg(test)]
+
+use std::collections::BTreeMap;
+
+use authsome_providers::{
+    AuthType, DefinitionError, FlowType, Placement, ProviderDefinition, Registry, Slot, Source, TemplateError,
+};
+use serde_json::{Value, json};
+
+fn api_key() -> Value {
+    json!({
+        "schema_version": 1, "name": "acme", "display_name": "Acme", "auth_type": "api_key", "flow": "api_key",
+        "host_url": "api.acme-corp.com", "api_key": {}
+    })
+}
+
+fn oauth() -> Value {
+    json!({
+        "name": "acme", "display_name": "Acme", "auth_type": "oauth2", "flow": "pkce", "host_url": "api.acme-corp.com",
+        "oauth": {"authorization_url": "https://acme-corp.com/authorize", "token_url": "https://acme-corp.com/token", "scopes": ["read"]}
+    })
+}
+
+/// The definition with the value at a JSON pointer replaced, or removed for `null`.
+fn with(mut base: Value, pointer: &str, value: Value) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    base.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.into(), value);
+    base
+}
+
+fn load(value: &Value) -> Result<ProviderDefinition, DefinitionError> {
+    ProviderDefinition::from_json(&value.to_string())
+}
+
+fn failing_field(value: &Value) -> String {
+    match load(value) {
+        Err(DefinitionError::Field { path, .. }) => path,
+        other => panic!("{value}: {:?}", other.map(|definition| definition.to_json())),
+    }
+}
+
+fn no_values() -> BTreeMap<String, String> {
+    BTreeMap::new()
+}
+
+fn first_header(placement: &Placement) -> (String, String) {
+    let Slot::Header { name, value } = &placement.slots[0] else { panic!("no header") };
+    (name.clone(), value.render(|_| Some("K")).unwrap().to_string())
+}
+
+#[test]
+fn the_smallest_definition_takes_the_defaults() {
+    let definition = load(&api_key()).unwrap();
+    assert_eq!(
+        first_header(&definition.placement(AuthType::ApiKey)),
+        ("authorization".into(), "Bearer K".into())
+    );
+    assert_eq!(definition.placeholder(), "authsome-proxy-managed");
+    assert_eq!(definition.exports(), [("api_key".to_owned(), vec!["ACME_API_KEY".to_owned()])]);
+    assert_eq!((definition.auth_type(), definition.flow()), (AuthType::ApiKey, FlowType::ApiKey));
+    let definition = load(&oauth()).unwrap();
+    assert_eq!(definition.exports(), [("access_token".to_owned(), vec!["ACME_ACCESS_TOKEN".to_owned()])]);
+}
+
+/// Each value at its pointer makes the definition fail, and the error names the field.
+fn refused(rows: &[(&str, Value, &str)]) {
+    for (pointer, value, field) in rows {
+        assert_eq!(failing_field(&with(api_key(), pointer, value.clone())), *field, "{pointer} {value}");
+    }
+}
+
+#[test]
+fn an_error_names_the_field_that_failed() {
+    let long = "a".repeat(65);
+    refused(&[
+        ("/name", json!(null), "name"),
+        ("/name", json!("../x"), "name"),
+        ("/name", json!("Acme"), "name"),
+        ("/name", json!("-acme"), "name"),
+        ("/name", json!("ac me"), "name"),
+        ("/name", json!("аcme"), "name"),
+        ("/name", json!(long), "name"),
+        ("/name", json!(""), "name"),
+        ("/name", json!("a\u{0}b"), "name"),
+        ("/schema_version", json!(2), "schema_version"),
+        ("/display_name", json!(null), "display_name"),
+        ("/display_name", json!("A\u{1b}[31m"), "display_name"),
+        ("/auth_type", json!("basic"), "auth_type"),
+        ("/auth_type", json!("oauth2"), "flow"),
+        ("/flow", json!("pkce"), "flow"),
+        ("/flow", json!("magic"), "flow"),
+        ("/api_key", json!(null), "api_key"),
+        ("/api_key", json!("x"), "api_key"),
+        ("/placeholder", json!("short"), "placeholder"),
+        ("/placeholder", json!("sixteen letters!"), "placeholder"),
+        ("/docs_url", json!(["x"]), "docs_url"),
+    ]);
+}
+
+#[test]
+fn a_host_that_is_none_or_open_to_strangers_is_refused() {
+    refused(&[
+        ("/host_url", json!("http://api.acme-corp.com"), "host_url[0]"),
+        ("/host_url", json!(["api.acme-corp.com", "127.0.0.1"]), "host_url[1]"),
+        ("/host_url", json!("localhost"), "host_url[0]"),
+        ("/host_url", json!("https://user@api.acme-corp.com"), "host_url[0]"),
+        ("/host_url", json!("*.com"), "host_url[0]"),
+        ("/host_url", json!("*.zendesk.com"), "host_url[0]"),
+        ("/host_url", json!("*.myshopify.com"), "host_url[0]"),
+        ("/host_url", json!("*.supabase.co"), "host_url[0]"),
+        ("/host_url", json!("regex:("), "host_url[0]"),
+        ("/host_url", json!("regex:.*"), "host_url[0]"),
+        ("/host_url", json!("{tenant}.com"), "host_url[0]"),
+        ("/host_url", json!("{tenant}.co.uk"), "host_url[0]"),
+        ("/host_url", json!("api.{tenant}"), "host_url[0]"),
+        ("/host_url", json!("{tenant}"), "host_url[0]"),
+        ("/host_url", json!("https://x.{base_url}"), "host_url[0]"),
+        ("/host_url", json!("{base_url}.evil.test"), "host_url[0]"),
+        ("/host_url", json!("{base_url}{base_url}"), "host_url[0]"),
+        ("/host_url", json!("{unclosed.acme-corp.com"), "host_url[0]"),
+        ("/host_url", json!(["api.acme-corp.com", 7]), "host_url[1]"),
+        ("/host_url", json!([{"url": "x.acme-corp.com"}]), "host_url[0].variant"),
+        ("/host_url", json!([{"url": "x.acme-corp.com", "variant": "git"}]), "api_key"),
+        ("/host_url", json!("{region}.acme-corp.com"), "fields"),
+        ("/base_url", json!("http://acme-corp.com"), "base_url"),
+        ("/domains", json!([1]), "domains[0]"),
+    ]);
+}
+
+#[test]
+fn a_placement_that_no_request_can_carry_is_refused() {
+    refused(&[
+        ("/api_key/header_name", json!("Host"), "api_key.header_name"),
+        ("/api_key/header_name", json!("content-length"), "api_key.header_name"),
+        ("/api_key/header_name", json!("Connection"), "api_key.header_name"),
+        ("/api_key/header_name", json!("Transfer-Encoding"), "api_key.header_name"),
+        ("/api_key/header_name", json!("Proxy-Authorization"), "api_key.header_name"),
+        ("/api_key/header_name", json!("authsome-error"), "api_key.header_name"),
+        ("/api_key/header_name", json!("Sec-Fetch-Site"), "api_key.header_name"),
+        ("/api_key/header_name", json!("X Y"), "api_key.header_name"),
+        ("/api_key/header_name", json!("X:Y"), "api_key.header_name"),
+        ("/api_key/header_name", json!(""), "api_key.header_name"),
+        ("/api_key/header_name", json!("X\r\nEvil"), "api_key.header_name"),
+        ("/api_key/header_prefix", json!("Bearer\r\nx: y"), "api_key.header_prefix"),
+        ("/api_key/header_prefix", json!("Bêarer"), "api_key.header_prefix"),
+        ("/api_key/header_prefix", json!("{x"), "api_key.header_prefix"),
+        ("/api_key/key_pattern", json!("("), "api_key.key_pattern"),
+        ("/api_key/env_var", json!("AUTHSOME_MASTER_KEY"), "api_key.env_var"),
+        ("/api_key/placement", json!({}), "api_key"),
+        ("/api_key/placement", json!({"headers": {"x-key": "{other}"}}), "api_key"),
+        ("/api_key/placement", json!({"headers": {"x-key": "{api_key}", "x-other": "{other}"}}), "api_key"),
+        ("/api_key/placement", json!({"headers": {"x-key": "{api_key}", "x-fixed": "1"}}), "api_key"),
+        ("/api_key/placement", json!({"headers": {"te": "{api_key}"}}), "api_key.placement.headers.te"),
+        ("/api_key/placement", json!({"query": {"a b": "{api_key}"}}), "api_key.placement.query.a b"),
+        (
+            "/api_key/placement",
+            json!({"basic": {"username": "a:b", "password": "{api_key}"}}),
+            "api_key.placement.basic.username",
+        ),
+        (
+            "/api_key/placement",
+            json!({"headers": {"Authorization": "{api_key}"}, "basic": {"username": "{api_key}"}}),
+            "api_key",
+        ),
+        ("/api_key/clear", json!({"headers": ["Host"]}), "api_key.clear.headers"),
+        ("/api_key/clear", json!({"headers": ["authorization"]}), "api_key"),
+    ]);
+}
+
+#[test]
+fn a_name_of_the_environment_that_programs_act_upon_is_refused() {
+    refused(&[
+        ("/export", json!({"env": {"api_key": "PATH"}}), "export.env.api_key"),
+        ("/export", json!({"env": {"api_key": ["X", "LD_PRELOAD"]}}), "export.env.api_key"),
+        ("/export", json!({"env": {"HTTPS_PROXY": "api_key"}}), "export.env.HTTPS_PROXY"),
+        ("/export", json!({"env": {"X": "nothing"}}), "export.env.X"),
+        ("/export", json!({"env": {"api_key": 1}}), "export.env.api_key"),
+        ("/client", json!({"client_secret_env": "NODE_OPTIONS"}), "client.client_secret_env"),
+        ("/fields", json!([{"name": "api_key"}]), "fields[0].name"),
+        ("/fields", json!([{"name": "A"}]), "fields[0].name"),
+        ("/fields", json!([{"name": "a"}, {"name": "a"}]), "fields[1].name"),
+        ("/fields", json!([{"name": "a", "env_var": "SSL_CERT_FILE"}]), "fields[0].env_var"),
+        ("/fields", json!([{"name": "a", "key_pattern": "x+", "default": "y"}]), "fields[0].default"),
+    ]);
+}
+
+#[test]
+fn an_oauth_endpoint_is_https_to_a_named_host() {
+    for url in [
+        "http://acme-corp.com/token",
+        "https://127.0.0.1/token",
+        "https://[::1]/token",
+        "https://localhost/token",
+        "https://a.localhost/",
+        "https://user:pass@acme-corp.com/token",
+        "acme-corp.com/token",
+        "https://acme-corp.com/token#x",
+        "https://0x7f.1/",
+        "https:///x",
+        "{base_url}.evil.test/token",
+        "https://{tenant}/token",
+        "https://{tenant}.com/token",
+        "javascript:alert(1)",
+    ] {
+        for key in [
+            "token_url",
+            "authorization_url",
+            "revocation_url",
+            "introspection_url",
+            "device_authorization_url",
+            "registration_endpoint",
+        ] {
+            assert_eq!(
+                failing_field(&with(oauth(), &format!("/oauth/{key}"), json!(url))),
+                format!("oauth.{key}"),
+                "{url}"
+            );
+        }
+    }
+    for key in ["token_url", "authorization_url"] {
+        assert_eq!(
+            failing_field(&with(oauth(), &format!("/oauth/{key}"), json!(null))),
+            format!("oauth.{key}")
+        );
+    }
+    assert_eq!(
+        failing_field(&with(oauth(), "/oauth/supports_device_flow", json!(true))),
+        "oauth.device_authorization_url"
+    );
+    assert_eq!(failing_field(&with(oauth(), "/oauth/scopes", json!(7))), "oauth.scopes");
+    assert_eq!(failing_field(&with(oauth(), "/oauth/pkce", json!("yes"))), "oauth.pkce");
+    assert_eq!(
+        failing_field(&with(oauth(), "/flow", json!("device_code"))),
+        "oauth.device_authorization_url"
+    );
+}
+
+#[test]
+fn hostile_text_is_refused_before_it_is_read() {
+    let refused = |text: &str| ProviderDefinition::from_json(text).unwrap_err();
+    assert!(matches!(refused("{\n \"name\": }"), DefinitionError::Syntax { line: 2, .. }));
+    assert!(matches!(refused("{\"name\": \"a\", \"name\": \"b\"}"), DefinitionError::Syntax { .. }));
+    assert!(refused("{\"oauth\": {\"x\": 1, \"x\": 2}}").to_string().contains("oauth.x is given twice"));
+    assert_eq!(refused("[]"), DefinitionError::NotAnObject);
+    assert_eq!(refused("null"), DefinitionError::NotAnObject);
+    assert!(ProviderDefinition::from_json("").is_err());
+    assert_eq!(refused(&" ".repeat(1024 * 1024 + 1)), DefinitionError::TooLarge);
+    assert!(matches!(refused(&"[".repeat(100_000)), DefinitionError::Syntax { .. }));
+    assert!(matches!(refused(&"{\"a\":".repeat(100_000)), DefinitionError::Syntax { .. }));
+    assert!(matches!(refused("{\"a\": 1e309}"), DefinitionError::Syntax { .. }));
+    let message = failing_field(&with(oauth(), "/oauth/token_url", json!("http://x.acme-corp.com")));
+    assert_eq!(message, "oauth.token_url");
+}
+
+#[test]
+fn unknown_fields_survive_and_connections_do_not() {
+    let mut file = with(api_key(), "/api_key/future", json!({"deep": [1, {"x": null}]}));
+    file = with(file, "/sources", json!([{"url": "https://acme-corp.com", "date": "2026-11-21"}]));
+    let read = load(&with(file.clone(), "/connections", json!([{"connection_name": "default"}]))).unwrap();
+    assert_eq!(read.to_json(), file);
+    assert_eq!(load(&read.to_json()).unwrap().to_json(), file);
+    assert_eq!(serde_json::to_value(&read).unwrap(), file);
+}
+
+#[test]
+fn the_python_editions_spellings_load() {
+    let text = r#"{
+        // the 0.2.x form
+        "schema_version": 1, "name": "acme", "display_name": "Acme", "auth_type": "oauth2", "flow": "dcr_pkce",
+        "api_url": "https://api.acme-corp.com/v2", "docs_url": "https://acme-corp.com/docs",
+        "oauth": {
+            "base_url": "https://acme-corp.com",
+            "authorization_url": "{base_url}/oauth/authorize", "token_url": "{base_url}/oauth/token",
+            "revocation_url": null, "device_authorization_url": "{base_url}/oauth/device",
+            "scopes": ["read", "write"], "pkce": true, "supports_device_code": true, "supports_dcr": true,
+        },
+        "registration": {"registration_endpoint": "{base_url}/oauth/register"}, /* beside oauth */
+        "export": {"env": {"access_token": "ACME_TOKEN", "refresh_token": "ACME_REFRESH_TOKEN"}},
+        "metadata": {},
+    }"#;
+    let definition = ProviderDefinition::from_json(text).unwrap();
+    let urls = definition.urls(&no_values()).unwrap();
+    assert_eq!(urls.registration.as_deref(), Some("https://acme-corp.com/oauth/register"));
+    assert_eq!(urls.revocation, None);
+    assert!(definition.oauth().unwrap().supports_device_flow);
+    assert_eq!(definition.docs(), Some("https://acme-corp.com/docs"));
+    assert_eq!(definition.exports(), [("access_token".to_owned(), vec!["ACME_TOKEN".to_owned()])]);
+    assert_eq!(definition.claims(&no_values()).unwrap()[0].to_string(), "api.acme-corp.com:443/v2");
+    let paths: Vec<_> =
+        definition.auth_endpoints(&no_values()).into_iter().map(|endpoint| endpoint.path).collect();
+    assert_eq!(paths, ["/oauth/authorize", "/oauth/token", "/oauth/device", "/oauth/register"]);
+}
+
+#[test]
+fn both_directions_of_export_load() {
+    let exports =
+        |env: Value| load(&with(api_key(), "/export", json!({ "env": env }))).unwrap().exports().to_vec();
+    assert_eq!(exports(json!({"api_key": "A"})), [("api_key".to_owned(), vec!["A".to_owned()])]);
+    assert_eq!(
+        exports(json!({"A": "api_key", "B": "api_key"})),
+        [("api_key".to_owned(), vec!["A".to_owned(), "B".to_owned()])]
+    );
+    assert_eq!(
+        exports(json!({"refresh_token": "R"})),
+        [("api_key".to_owned(), vec!["ACME_API_KEY".to_owned()])]
+    );
+}
+
+#[test]
+fn two_spellings_of_one_field_at_once_are_refused() {
+    assert_eq!(failing_field(&with(api_key(), "/api_url", json!("evil.acme-corp.com"))), "api_url");
+}
+
+#[test]
+fn a_null_prefix_is_none_and_an_absent_one_is_bearer() {
+    let placed = |block: Value| {
+        first_header(&load(&with(api_key(), "/api_key", block)).unwrap().placement(AuthType::ApiKey))
+    };
+    assert_eq!(placed(json!({"header_name": "X-Key", "header_prefix": null})), ("x-key".into(), "K".into()));
+    assert_eq!(placed(json!({"header_name": "X-Key", "header_prefix": ""})), ("x-key".into(), "K".into()));
+    assert_eq!(placed(json!({"header_name": "X-Key"})), ("x-key".into(), "Bearer K".into()));
+}
+
+#[test]
+fn several_headers_and_a_query_parameter_can_be_placed() {
+    let file = with(
+        with(
+            api_key(),
+            "/api_key/placement",
+            json!({"headers": {"X-Id": "{app_id}", "X-Key": "{api_key}"}, "query": {"sig": "{api_key}"}}),
+        ),
+        "/fields",
+        json!([{"name": "app_id", "secret": true}, {"name": "region", "default": "eu"}]),
+    );
+    let definition = load(&file).unwrap();
+    assert_eq!(definition.placement(AuthType::ApiKey).slots.len(), 3);
+    let asked: Vec<_> =
+        definition.fields(AuthType::ApiKey).into_iter().map(|field| (field.name, field.secret)).collect();
+    assert_eq!(
+        asked,
+        [("app_id".to_owned(), true), ("region".to_owned(), false), ("api_key".to_owned(), true)]
+    );
+}
+
+#[test]
+fn a_secret_field_never_stands_in_a_host() {
+    let file = with(
+        with(api_key(), "/fields", json!([{"name": "region", "secret": true}])),
+        "/host_url",
+        json!("{region}.acme-corp.com"),
+    );
+    assert_eq!(failing_field(&file), "fields");
+}
+
+#[test]
+fn values_are_refused_where_the_definition_declares_none() {
+    let definition = load(&api_key()).unwrap();
+    for name in ["base_url", "tenant"] {
+        let values = BTreeMap::from([(name.to_owned(), "https://evil.test".to_owned())]);
+        assert_eq!(definition.claims(&values).unwrap_err(), TemplateError::Undeclared(name.into()));
+    }
+}
+
+#[test]
+fn a_regex_of_the_python_edition_is_listed_and_not_routed_until_it_has_domains() {
+    let file = with(api_key(), "/host_url", json!(r"regex:.*\.acme-corp\.com"));
+    let claim = load(&file).unwrap().claims(&no_values()).unwrap().remove(0);
+    assert!(!claim.is_routable() && !claim.matches_host("api.acme-corp.com", 443));
+    let claim = load(&with(file, "/domains", json!(["acme-corp.com"])))
+        .unwrap()
+        .claims(&no_values())
+        .unwrap()
+        .remove(0);
+    assert!(claim.is_routable() && claim.matches_host("api.acme-corp.com", 443));
+    assert!(!claim.matches_host("api.evilacme-corp.com", 443));
+}
+
+#[test]
+fn a_custom_definition_wins_by_name_and_a_broken_one_harms_no_other() {
+    let mine = with(with(api_key(), "/name", json!("openai")), "/host_url", json!("gateway.acme-corp.com"));
+    let (registry, broken) = Registry::with_custom([
+        ("openai.json".to_owned(), mine.to_string()),
+        ("acme.json".to_owned(), api_key().to_string()),
+        ("stripe.json".to_owned(), "{ broken".to_owned()),
+        ("other.json".to_owned(), api_key().to_string()),
+    ]);
+    let openai = registry.provider("openai").unwrap();
+    assert_eq!((openai.source, openai.overrides_bundled), (Source::Custom, true));
+    assert_eq!(openai.definition.claims(&no_values()).unwrap()[0].to_string(), "gateway.acme-corp.com:443/");
+    let acme = registry.provider("acme").unwrap();
+    assert_eq!((acme.source, acme.overrides_bundled), (Source::Custom, false));
+    assert!(registry.provider("anthropic").is_some());
+    assert!(registry.provider("stripe").is_none(), "the user replaced it");
+    let files: Vec<_> = broken.iter().map(|broken| broken.file.as_str()).collect();
+    assert_eq!(files, ["stripe.json", "other.json"]);
+    assert!(broken[0].to_string().starts_with("stripe.json: line 1"));
+    assert!(matches!(&broken[1].error, DefinitionError::Field { path, .. } if path == "name"));
+    assert_eq!(registry.suggest("opnai"), ["openai"]);
+}
+
+#[test]
+fn both_kinds_of_credential_can_be_offered() {
+    let linear = Registry::bundled().provider("linear").unwrap().definition.clone();
+    assert!(linear.offers(AuthType::OAuth2) && linear.offers(AuthType::ApiKey));
+    assert_eq!(linear.auth_type(), AuthType::OAuth2);
+    assert_eq!(linear.fields(AuthType::ApiKey)[0].name, "api_key");
+    assert_eq!(linear.fields(AuthType::OAuth2)[0].name, "access_token");
+}
+
+#[test]
+fn an_endpoint_in_a_tenants_host_needs_the_tenant() {
+    let file = with(oauth(), "/oauth/token_url", json!("https://{tenant}.acme-corp.com/token"));
+    let definition = load(&file).unwrap();
+    assert_eq!(definition.urls(&no_values()).unwrap_err(), TemplateError::Missing("tenant".into()));
+    assert_eq!(definition.auth_endpoints(&no_values()).len(), 1);
+    let values = BTreeMap::from([("tenant".to_owned(), "mine".to_owned())]);
+    assert_eq!(definition.urls(&values).unwrap().token.unwrap(), "https://mine.acme-corp.com/token");
+    assert_eq!(definition.fields(AuthType::OAuth2)[0].name, "tenant");
+}
