@@ -1,14 +1,16 @@
 //! The child's environment: what each client needs to come to the proxy and to trust it, and what is kept
 //! from it. Pure: the parent's environment is an argument.
 
+mod building;
 mod no_proxy;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::shims::Files;
+use building::{Building, words};
 
 /// Set for the child, so that authsome knows inside a run that it is inside.
 const PROXY_MODE: &str = "AUTHSOME_PROXY_MODE";
@@ -143,7 +145,7 @@ impl fmt::Display for Note {
 /// Makes the child's environment.
 pub(crate) fn child(inputs: &Inputs<'_>) -> Child {
     let mut notes = Vec::new();
-    let mut child = Building { variables: kept(inputs, &mut notes), set: Vec::new() };
+    let mut child = Building::new(kept(inputs, &mut notes));
     for (name, value) in inputs.placeholders {
         child.replace(name, value);
     }
@@ -153,9 +155,7 @@ pub(crate) fn child(inputs: &Inputs<'_>) -> Child {
     proxies(&mut child, inputs, &no_proxy);
     trust(&mut child, inputs.files);
     preloads(&mut child, inputs);
-    let names = child.set.join(",") + ",AUTHSOME_ENV_KEYS";
-    child.set("AUTHSOME_ENV_KEYS", names);
-    Child { variables: child.variables, notes }
+    Child { variables: child.finish(), notes }
 }
 
 /// What the child keeps of the parent's environment.
@@ -255,78 +255,6 @@ fn restricts_reading(node_options: Option<&OsStr>, command: &[OsString]) -> bool
     let is_node =
         command.first().is_some_and(|program| Path::new(program).file_name() == Some("node".as_ref()));
     by_options || is_node && command.iter().any(|word| is_flag(word.as_bytes()))
-}
-
-fn words(options: &OsStr) -> impl Iterator<Item = &[u8]> {
-    options.as_bytes().split(|byte| *byte == b' ').filter(|word| !word.is_empty())
-}
-
-/// An environment in the making, and the names that were set in it.
-struct Building {
-    variables: Variables,
-    set: Vec<&'static str>,
-}
-
-impl Building {
-    fn get(&self, name: &str) -> Option<&OsStr> {
-        self.variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
-    }
-
-    fn replace(&mut self, name: &str, value: impl AsRef<OsStr>) {
-        self.variables.retain(|(key, _)| key != name);
-        self.variables.push((name.into(), value.as_ref().to_owned()));
-    }
-
-    /// Sets a variable that children with an environment of their own need, too.
-    fn set(&mut self, name: &'static str, value: impl AsRef<OsStr>) {
-        self.replace(name, value);
-        self.set.push(name);
-    }
-
-    /// Adds an option at the end, unless it is there.
-    fn append_option(&mut self, name: &'static str, option: &OsStr) {
-        let mut value = self.get(name).unwrap_or_default().to_owned();
-        if !words(&value).any(|word| word == option.as_bytes()) {
-            if !value.is_empty() {
-                value.push(" ");
-            }
-            value.push(option);
-        }
-        self.set.retain(|set| *set != name);
-        self.set(name, value);
-    }
-
-    /// Puts a folder first, unless it is.
-    fn prepend_path(&mut self, name: &'static str, folder: &Path) {
-        let rest = self.get(name).unwrap_or_default().as_bytes();
-        let rest = rest.split(|byte| *byte == b':').filter(|part| *part != folder.as_os_str().as_bytes());
-        let parts: Vec<&[u8]> = std::iter::once(folder.as_os_str().as_bytes()).chain(rest).collect();
-        let mut value = parts.join(&b':');
-        if self.get(name).unwrap_or_default().is_empty() {
-            // An empty part would mean the working directory.
-            value.truncate(folder.as_os_str().len());
-        }
-        self.set(name, OsString::from_vec(value));
-    }
-
-    fn git_config_count(&self) -> usize {
-        self.get("GIT_CONFIG_COUNT").and_then(OsStr::to_str).and_then(|text| text.parse().ok()).unwrap_or(0)
-    }
-
-    fn has_git_proxy(&self) -> bool {
-        (0..self.git_config_count()).any(|index| {
-            let key = self.get(&format!("GIT_CONFIG_KEY_{index}"));
-            key.is_some_and(|key| key.eq_ignore_ascii_case("http.proxy"))
-        })
-    }
-
-    /// Adds a setting of git's behind those that are there; the last one wins.
-    fn add_git_config(&mut self, key: &str, value: &str) {
-        let index = self.git_config_count();
-        self.replace("GIT_CONFIG_COUNT", (index + 1).to_string());
-        self.replace(&format!("GIT_CONFIG_KEY_{index}"), key);
-        self.replace(&format!("GIT_CONFIG_VALUE_{index}"), value);
-    }
 }
 
 #[cfg(test)]
