@@ -208,6 +208,8 @@ fn nodes_permission_model_is_allowed_to_read_the_preload() {
     let by_options = run(&[("NODE_OPTIONS", "--permission")]);
     let require = "--require=/run/a/authsome-node.cjs";
     assert_eq!(by_options.get("NODE_OPTIONS"), Some(&*format!("--permission {require} {allowed}")));
+    let keys = by_options.get("AUTHSOME_ENV_KEYS").unwrap();
+    assert_eq!(keys.split(',').filter(|key| *key == "NODE_OPTIONS").count(), 1);
     let command = ["/usr/bin/node", "--experimental-permission", "a.js"].map(OsString::from);
     let files = files();
     let node_options = |command: &[OsString]| {
@@ -244,8 +246,8 @@ fn no_proxy_is_portable_and_never_leads_past_a_route() {
         ("corp.example,.intra.example,10.0.0.0/8".into(), 0)
     );
     assert_eq!(
-        no_proxy("a.example:8080,[fd00::1]:80,fd00::2"),
-        ("a.example:8080,[fd00::1]:80,fd00::2".into(), 0)
+        no_proxy("a.example:8080,[fd00::1]:80,fd00::2,::2"),
+        ("a.example:8080,[fd00::1]:80,fd00::2,::2".into(), 0)
     );
     for entry in [
         "*",
