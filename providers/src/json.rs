@@ -34,6 +34,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, SyntaxError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
+    check_characters(text)?;
     jsonc_parser::parse_to_serde_value::<Document>(text, &options).map(|document| document.0).map_err(
         |error| SyntaxError {
             line: error.line_display(),
@@ -41,6 +42,60 @@ pub(crate) fn parse(text: &str) -> Result<Value, SyntaxError> {
             problem: lower_first(&error.kind().to_string()),
         },
     )
+}
+
+/// Where a character stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Code,
+    Text,
+    Line,
+    Block,
+}
+
+/// Refuses what the parser lets pass against RFC 8259: control characters within strings, and white space other than
+/// space, tab and line ends outside of them.
+fn check_characters(text: &str) -> Result<(), SyntaxError> {
+    let mut place = Place::Code;
+    let mut before = ' ';
+    for (at, letter) in text.char_indices() {
+        let refused = match place {
+            Place::Code => {
+                !letter.is_ascii() && letter.is_whitespace() || is_control(letter) || letter == '\u{feff}'
+            }
+            Place::Text => letter.is_ascii_control() && letter != '\u{7f}',
+            Place::Line | Place::Block => false,
+        };
+        if refused {
+            return Err(misplaced(&text[..at]));
+        }
+        let escaped = place == Place::Text && before == '\\';
+        let next = match (place, before, letter) {
+            (Place::Code, _, '"') => Place::Text,
+            (Place::Text, _, '"') if !escaped => Place::Code,
+            (Place::Code, '/', '/') => Place::Line,
+            (Place::Code, '/', '*') => Place::Block,
+            (Place::Line, _, '\n') | (Place::Block, '*', '/') => Place::Code,
+            (place, _, _) => place,
+        };
+        // What was escaped, and what opened or closed a comment, begins nothing further.
+        before = if escaped || next != place { ' ' } else { letter };
+        place = next;
+    }
+    Ok(())
+}
+
+fn is_control(letter: char) -> bool {
+    letter.is_ascii_control() && !matches!(letter, '\t' | '\n' | '\r')
+}
+
+fn misplaced(before: &str) -> SyntaxError {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    SyntaxError {
+        line: before.matches('\n').count() + 1,
+        column: line.chars().count() + 1,
+        problem: "a control character or unusual white space".into(),
+    }
 }
 
 fn lower_first(text: &str) -> String {
@@ -175,6 +230,26 @@ mod tests {
     #[test]
     fn a_syntax_error_has_its_line() {
         assert_eq!(parse("{\n\n\"a\" 1}").unwrap_err().line, 3);
+    }
+
+    #[test]
+    fn characters_that_json_forbids_are_refused_where_they_stand() {
+        for refused in [
+            "[\"a\tb\"]",
+            "[\"a\nb\"]",
+            "[\"\0\"]",
+            "\u{c}[1]",
+            "\u{a0}[1]",
+            "[1]\u{2028}",
+            "\u{feff}[1]",
+            "[\"\\\t\"]",
+        ] {
+            assert!(parse(refused).is_err(), "{refused:?}");
+        }
+        let accepted = "[\"\u{a0}\", \"\\\"//\", // \t\u{a0}\n /*/ \n\t\u{a0} \" */ \"x\"]";
+        assert_eq!(parse(accepted).unwrap(), serde_json::json!(["\u{a0}", "\"//", "x"]));
+        let error = parse("{\n\"a\":\n\"b\u{1}\"}").unwrap_err();
+        assert_eq!((error.line, error.column), (3, 3));
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub use crate::placement::{Placement, PlacementError, Slot, SlotName, ValueForm}
 pub use crate::suffix::OpenDomainError;
 pub use crate::template::{Template, TemplateError, TemplateSyntaxError};
 
+/// The JSON Schema of a definition (draft 2020-12). It describes the shape; [`ProviderDefinition::from_json`] checks more.
+pub const JSON_SCHEMA: &str = include_str!("../schema.json");
+
 /// Where a definition comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,6 +5,8 @@ use std::fmt;
 
 /// Rounds of percent-decoding after which a path that still changes is given up as doubtful.
 const MAX_ROUNDS: usize = 5;
+/// Readings of one path after which it is taken for whatever it must not be.
+const MAX_READINGS: usize = 48;
 
 /// Why a text is no path prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,9 +95,9 @@ impl<'a> CanonicalPath<'a> {
 
 /// Examines the path of a request target in origin-form (RFC 9112 3.2.1); a query is cut off.
 ///
-/// Ambiguous are: dot segments in any spelling, also behind `\`, `;`, `%2f`, `%5c` or a second encoding; control
-/// characters, NUL, raw non-ASCII, escapes that are none or decode to no UTF-8; `\`, `//` and `;` where a segment of
-/// the prefix could hide them never match because a prefix is compared byte for byte.
+/// Ambiguous are dot segments in any spelling, also beside `\`, `;`, `%2f`, `%5c` or encoded twice; control characters,
+/// NUL, raw non-ASCII; escapes that are malformed or decode to no UTF-8. Beyond that a prefix is compared byte for byte,
+/// so `\`, `//`, `;` and escapes within it never match; behind it they stay under it in every reading.
 pub fn canonical(target: &str) -> CanonicalPath<'_> {
     let text = target.split_once(['?', '#']).map_or(target, |(path, _)| path);
     CanonicalPath { text, ambiguous: !text.starts_with('/') || is_ambiguous(text) }
@@ -111,11 +113,12 @@ fn is_ambiguous(path: &str) -> bool {
     }
 }
 
+/// Whether a segment is `.` or `..`, also once parameters, a query, spaces or further dots behind it are dropped.
 fn has_dot_segment(decoded: &str) -> bool {
+    let only_dots = |name: &str| name.contains('.') && name.chars().all(|letter| matches!(letter, '.' | ' '));
     decoded
         .split(['/', '\\'])
-        .map(|segment| before(segment, ';').trim())
-        .any(|segment| matches!(segment, "." | ".."))
+        .any(|segment| only_dots(segment.split([';', '?', '#']).next().unwrap_or_default()))
 }
 
 /// Decodes until nothing changes; `None` for a malformed escape, what is no UTF-8, or too many rounds.
@@ -153,13 +156,31 @@ fn before(text: &str, mark: char) -> &str {
 }
 
 /// Whether some server could take the request's path for the endpoint's: case-insensitive, decoded as often as it
-/// can be, dot segments resolved, slashes collapsed, parameters, extension and trailing slash dropped.
+/// can be, dot segments resolved before or after that, slashes collapsed, parameters, extension and trailing slash
+/// dropped.
 ///
 /// Meant for endpoints that must never carry a credential: it errs towards `true`.
 pub fn may_be(endpoint_path: &str, request_path: &str) -> bool {
-    let endpoint = liberal(endpoint_path);
-    let request = liberal(request_path);
-    request == endpoint || without_extension(&request) == endpoint
+    let endpoint = collapse(endpoint_path);
+    let same = |path: &str| path == endpoint || without_extension(path) == endpoint;
+    let mut readings = vec![before(before(request_path, '?'), '#').to_lowercase()];
+    let mut next = 0;
+    while let Some(reading) = readings.get(next) {
+        if same(&collapse(reading)) {
+            return true;
+        }
+        let cut = reading.find([';', '?', '#', '\0']).map_or(reading.as_str(), |end| &reading[..end]);
+        for further in [decode_escapes(reading), format!("/{}", collapse(reading)), cut.to_owned()] {
+            if !readings.contains(&further) {
+                readings.push(further);
+            }
+        }
+        if readings.len() > MAX_READINGS {
+            return true;
+        }
+        next += 1;
+    }
+    false
 }
 
 fn without_extension(path: &str) -> &str {
@@ -169,11 +190,10 @@ fn without_extension(path: &str) -> &str {
     }
 }
 
-fn liberal(target: &str) -> String {
-    let decoded = decode_leniently(before(before(target, '?'), '#'));
-    let cut = decoded.find(['?', '#', '\0']).map_or(decoded.as_str(), |end| &decoded[..end]);
+/// The path without slashes at its ends, lower-case: dot segments resolved, empty segments and parameters dropped.
+fn collapse(path: &str) -> String {
     let mut segments: Vec<String> = Vec::new();
-    for segment in cut.split(['/', '\\']) {
+    for segment in path.split(['/', '\\']) {
         let segment: String = before(segment, ';').chars().filter(|letter| !letter.is_control()).collect();
         match segment.trim() {
             "" | "." => {}
@@ -184,19 +204,7 @@ fn liberal(target: &str) -> String {
     segments.join("/")
 }
 
-/// Decodes what is an escape and leaves the rest, until nothing changes or the rounds are used up.
-fn decode_leniently(text: &str) -> String {
-    let mut decoded = text.to_owned();
-    for _ in 0..MAX_ROUNDS {
-        let next = decode_escapes(&decoded);
-        if next == decoded {
-            break;
-        }
-        decoded = next;
-    }
-    decoded
-}
-
+/// Decodes what is an escape, once, and leaves the rest.
 fn decode_escapes(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -294,6 +302,10 @@ mod tests {
             "/v1/.. /admin",
             "/v1/..%20/admin",
             "/v1/%09../admin",
+            "/v1/..%3fx",
+            "/v1/..%23x",
+            "/v1/...",
+            "/v1/..%20./x",
         ] {
             assert!(!covers("/v1", path), "{path}");
         }
@@ -352,6 +364,11 @@ mod tests {
             "/login/oauth/access_token%20",
             "/login/oauth/access%0a_token",
             "/x/..;/login/oauth/access_token",
+            "/login/oauth/x%2fy/../access_token",
+            "/login/oauth/x%2fy/../acc%65ss_token",
+            "/login/oauth/x%252fy/%2e%2e/access_token",
+            "/login/oauth/access_token;x/../y",
+            "/login/oauth/access_token%3bx/../y",
         ] {
             assert!(may_be("/login/oauth/access_token", path), "{path}");
         }

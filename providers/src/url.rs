@@ -15,7 +15,7 @@ pub enum UrlError {
     #[error("must not contain userinfo")]
     Userinfo,
     /// An IP address, a loopback name, a name without a dot, or no name at all.
-    #[error("must name a host: no IP address, no loopback name")]
+    #[error("must name a host with a dot in it: no IP address, no loopback name")]
     Host,
     /// Not a number from 1 to 65535.
     #[error("has a port that is no number from 1 to 65535")]

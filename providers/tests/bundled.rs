@@ -277,3 +277,20 @@ fn exports_hold_the_vendors_names_and_the_python_editions() {
     );
     assert_eq!(definition("twilio").env_vars(), ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"]);
 }
+
+#[test]
+fn the_json_schema_knows_every_field_of_the_bundled_definitions() {
+    let schema: serde_json::Value = serde_json::from_str(authsome_providers::JSON_SCHEMA).unwrap();
+    let known = |pointer: &str, key: &str| schema.pointer(pointer).unwrap().get(key).is_some();
+    for provider in Registry::bundled().iter() {
+        let json = provider.definition.to_json();
+        for key in json.as_object().unwrap().keys() {
+            assert!(known("/properties", key), "{key}");
+        }
+        for key in
+            json.get("api_key").and_then(|block| block.as_object()).into_iter().flat_map(|block| block.keys())
+        {
+            assert!(known("/$defs/form/properties", key), "api_key.{key}");
+        }
+    }
+}
