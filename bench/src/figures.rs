@@ -9,6 +9,7 @@ use crate::run::Scenario;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Quantity {
     RequestsPerSecond,
+    TunnelsPerSecond,
     CpuMicros,
     P50Micros,
     P99Micros,
@@ -39,6 +40,7 @@ impl Quantity {
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::RequestsPerSecond => ("requests_per_s", "requests/s"),
+            Self::TunnelsPerSecond => ("tunnels_per_s", "tunnels/s"),
             Self::CpuMicros => ("cpu_us", "CPU µs a request"),
             Self::P50Micros => ("p50_us", "p50 µs"),
             Self::P99Micros => ("p99_us", "p99 µs"),

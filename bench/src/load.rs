@@ -114,7 +114,11 @@ async fn collect(mut tasks: tokio::task::JoinSet<Result<Tally>>) -> Result<Tally
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::lane::{Lane, Name};
+    use crate::tls::Protocol;
 
     struct Broken;
 
@@ -132,9 +136,11 @@ mod tests {
 
     #[test]
     fn a_load_that_cannot_open_fails_and_does_not_hang() {
-        let barrier = Barrier::new(1);
-        let gate = &barrier;
-        let error = worker(&Broken, gate, Duration::ZERO).err().map(|error| error.to_string());
+        let pem = crate::authority::Authority::generate("test").unwrap().pem().to_owned();
+        let nowhere = ([127, 0, 0, 1], 9).into();
+        let lane = Lane::new(Name::Direct, (nowhere, Arc::default()), Vec::new(), pem.as_bytes()).unwrap();
+        let target = Target::new(&Arc::new(lane), Protocol::H1, "api.bench.test");
+        let error = drive(&Broken, &target, 2, Duration::ZERO).err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), Some("cannot open"));
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn table(figures: &Figures, verdicts: &[Verdict]) -> String {
     for verdict in verdicts {
         let word = if verdict.pass { "PASS" } else { "FAIL" };
         let (value, limit) = (number(verdict.value), number(verdict.limit));
-        let _ = writeln!(text, "{word}  {}: {value} (limit {limit})", verdict.text);
+        let direct = verdict.direct.map(|value| format!(", direct {}", number(value))).unwrap_or_default();
+        let _ = writeln!(text, "{word}  {}: {value} (limit {limit}{direct})", verdict.text);
     }
     text
 }

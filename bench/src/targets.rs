@@ -9,6 +9,8 @@ pub(crate) struct Verdict {
     pub(crate) text: String,
     pub(crate) value: f64,
     pub(crate) limit: f64,
+    /// The direct lane's value, where that says what this machine can do today.
+    pub(crate) direct: Option<f64>,
     pub(crate) pass: bool,
 }
 
@@ -95,8 +97,12 @@ pub(crate) fn judge(figures: &Figures, arrivals: &[Arrival]) -> Vec<Verdict> {
             Against::Itself => figures.value(scenario, quantity, Name::Authsome),
             Against::Lane(lane) => figures.ratio(scenario, quantity, [Name::Authsome, lane]),
         }?;
+        let direct = match target.against {
+            Against::Itself => figures.value(scenario, quantity, Name::Direct),
+            Against::Lane(_) => None,
+        };
         let pass = value <= target.limit;
-        Some(Verdict { text: target.text.to_owned(), value, limit: target.limit, pass })
+        Some(Verdict { text: target.text.to_owned(), value, limit: target.limit, direct, pass })
     });
     measured.chain(arrivals.iter().map(arrived)).collect()
 }
@@ -115,6 +121,7 @@ fn arrived(arrival: &Arrival) -> Verdict {
         text: format!("{}: requests{way} that arrived {credential} the credential", arrival.lane.text()),
         value: right as f64,
         limit: arrival.sent as f64,
+        direct: None,
         pass: right == arrival.sent && arrival.arrived.requests == arrival.sent,
     }
 }

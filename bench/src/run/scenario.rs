@@ -12,7 +12,7 @@ use crate::load::events::Events;
 use crate::load::keep_alive::KeepAlive;
 use crate::load::transfer::{Direction, Transfer};
 use crate::load::tunnels::{Cold, Warm};
-use crate::load::{Window, drive};
+use crate::load::{Load, Window, drive};
 use crate::origin;
 use crate::tls::Protocol;
 
@@ -106,13 +106,11 @@ pub(crate) fn measure(scenario: Scenario, lane: &Arc<Lane>, seconds: f64) -> Res
         Scenario::LatencyH2 => latency(target(Protocol::H2), length),
         Scenario::Warm => {
             let target = target(Protocol::H1);
-            drive(&Warm { target: target.clone() }, &target, WORKERS, length)
-                .map(|window| tunnels(window, true))
+            tunnels(&Warm { target: target.clone() }, &target, length)
         }
         Scenario::Cold => {
             let target = target(Protocol::H1);
-            let load = Cold::new(target.clone(), COLD_TUNNELS);
-            drive(&load, &target, WORKERS, length).map(|window| tunnels(window, false))
+            tunnels(&Cold::new(target.clone(), COLD_TUNNELS), &target, length)
         }
         Scenario::Down => transfer(target(Protocol::H1), Direction::Down, length),
         Scenario::Up => transfer(target(Protocol::H1), Direction::Up, length),
@@ -139,14 +137,12 @@ fn latency(target: Target, length: Duration) -> Result<Values> {
     Ok(percentiles(&mut window.tally.nanos))
 }
 
-fn tunnels(mut window: Window, with_rate: bool) -> Values {
-    let mut values = Values::new();
-    if with_rate {
-        values.push((Quantity::RequestsPerSecond, rate(&window)));
-    }
+/// Without latencies: all cores are busy, a tunnel's time is mostly its turn in the queue.
+fn tunnels<L: Load>(load: &L, target: &Target, length: Duration) -> Result<Values> {
+    let window = drive(load, target, WORKERS, length)?;
+    let mut values = vec![(Quantity::TunnelsPerSecond, rate(&window))];
     values.extend(cpu_each(&window, 1e3).map(|millis| (Quantity::CpuMillis, millis)));
-    values.extend(percentiles(&mut window.tally.nanos));
-    values
+    Ok(values)
 }
 
 fn transfer(target: Target, direction: Direction, length: Duration) -> Result<Values> {

@@ -1,4 +1,4 @@
-"""Places one header in every request; resolves the bench's names to this machine."""
+"""Places one header in every request, streams events; resolves the bench's names to this machine."""
 
 import socket
 
@@ -23,6 +23,11 @@ class Inject:
 
     def requestheaders(self, flow):
         flow.request.headers["authorization"] = ctx.options.bench_credential
+
+    def responseheaders(self, flow):
+        # It would hold a body without a length back until its end.
+        if flow.response.headers.get("content-type") == "text/event-stream":
+            flow.response.stream = True
 
 
 addons = [Inject()]
