@@ -1,6 +1,7 @@
 //! Connections: what the vault's records mean, and everything that makes, shows and ends them.
 
 pub mod binding;
+mod builder;
 mod definitions;
 mod ending;
 mod error;
@@ -11,16 +12,16 @@ mod provided;
 pub mod record;
 mod snapshot;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use authsome_providers::{Provider, ProviderDefinition, Registry};
+use authsome_providers::{Provider, ProviderDefinition};
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::home::{Home, Profile, ProfileMetadata};
-use crate::vault::{Backend, MasterKey, MasterKeySource, SqliteBackend, Vault};
+use crate::vault::{Backend, Change, Vault};
+pub use builder::Builder;
+use builder::Store;
 pub use definitions::{Broken, Definitions};
 pub use ending::Removed;
 pub use error::{Cause, Error};
@@ -40,111 +41,6 @@ pub struct AuthService {
     definitions: ArcSwap<Definitions>,
     fixed_definitions: bool,
     provided: ProvidedKeys,
-}
-
-/// The vault, or why there is none. Definitions can be shown without it.
-enum Store {
-    Open(Arc<Vault>),
-    Sealed { names: SqliteBackend, cause: SharedCause },
-    Unavailable(SharedCause),
-}
-
-/// Makes an [`AuthService`].
-#[derive(Default)]
-pub struct Builder {
-    home: Option<PathBuf>,
-    profile: Option<String>,
-    master_key: Option<MasterKeySource>,
-    vault: Option<Arc<Vault>>,
-    registry: Option<Registry>,
-    clock: Option<Arc<dyn Clock>>,
-    provided: ProvidedKeys,
-}
-
-impl Builder {
-    /// The home's folder, which is created when missing. Required.
-    #[must_use]
-    pub fn home(mut self, path: impl Into<PathBuf>) -> Self {
-        self.home = Some(path.into());
-        self
-    }
-
-    /// The profile; the home's default when none is named.
-    #[must_use]
-    pub fn profile(mut self, name: impl Into<String>) -> Self {
-        self.profile = Some(name.into());
-        self
-    }
-
-    /// Where the master key comes from; `master.key` when nothing is said.
-    #[must_use]
-    pub fn master_key(mut self, source: MasterKeySource) -> Self {
-        self.master_key = Some(source);
-        self
-    }
-
-    /// A vault in the place of the profile's own.
-    #[must_use]
-    pub fn vault(mut self, vault: Arc<Vault>) -> Self {
-        self.vault = Some(vault);
-        self
-    }
-
-    /// Definitions in the place of the bundled ones and the home's.
-    #[must_use]
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = Some(registry);
-        self
-    }
-
-    /// A clock in the place of the system's.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Keys that the environment provides.
-    #[must_use]
-    pub fn provided_keys(mut self, keys: ProvidedKeys) -> Self {
-        self.provided = keys;
-        self
-    }
-
-    /// Opens home, profile and vault. A vault that does not open is no error here: definitions can be
-    /// shown without it, and whatever needs it says why there is none.
-    ///
-    /// # Errors
-    /// When the home cannot be used, or there is no such profile.
-    pub fn build(self) -> Result<AuthService, Error> {
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let path = self.home.ok_or_else(|| Error::Usage("no home is given".to_owned()))?;
-        let home = Home::open(&path, &*clock)?;
-        let name = match self.profile {
-            Some(name) => name,
-            None => home.settings()?.default_profile,
-        };
-        let profile = home.profile(&name)?;
-        let store = match self.vault {
-            Some(vault) => Store::Open(vault),
-            None => open_store(&home, &profile, &self.master_key.unwrap_or(MasterKeySource::File)),
-        };
-        let fixed_definitions = self.registry.is_some();
-        let definitions = match self.registry {
-            Some(registry) => Definitions::fixed(registry),
-            None => Definitions::load(&home.providers_folder())?,
-        };
-        let definitions = ArcSwap::from_pointee(definitions);
-        Ok(AuthService {
-            home,
-            profile,
-            clock,
-            store,
-            definitions,
-            fixed_definitions,
-            provided: self.provided,
-        })
-    }
 }
 
 impl AuthService {
@@ -251,7 +147,7 @@ impl AuthService {
         let (metadata_key, mut metadata) = self.metadata(provider, true)?;
         metadata.add(name);
         metadata.default_connection = Some(name.to_owned());
-        let change = crate::vault::Change::put(metadata_key, record::encode(&metadata));
+        let change = Change::put(metadata_key, record::encode(&metadata));
         login::apply(&exclusive, vec![change]).map(drop)
     }
 
@@ -300,37 +196,6 @@ impl AuthService {
 
     fn now(&self) -> i64 {
         self.clock.unix_seconds()
-    }
-}
-
-fn open_store(home: &Home, profile: &Profile, source: &MasterKeySource) -> Store {
-    let opened = MasterKey::load(source, home)
-        .map_err(Error::from)
-        .and_then(|master| Ok(Vault::open(profile, &master)?));
-    match opened {
-        Ok(vault) => Store::Open(Arc::new(vault)),
-        Err(Error::EncryptionUnavailable(cause)) => match SqliteBackend::open(&profile.store()) {
-            Ok(names) => Store::Sealed { names, cause: SharedCause(cause.into()) },
-            Err(error) => Store::Unavailable(SharedCause(Arc::new(error))),
-        },
-        Err(Error::StoreUnavailable(cause)) => Store::Unavailable(SharedCause(cause.into())),
-        Err(error) => Store::Unavailable(SharedCause(Arc::new(error))),
-    }
-}
-
-/// A cause that is told whenever it is in the way.
-#[derive(Debug, Clone)]
-struct SharedCause(Arc<dyn std::error::Error + Send + Sync>);
-
-impl fmt::Display for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SharedCause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
     }
 }
 

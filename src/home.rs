@@ -283,3 +283,6 @@ fn tighten(root: &Path) -> Result<(), FileError> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(root, fs::Permissions::from_mode(0o700)).map_err(files::io_error("protect", root))
 }
+
+#[cfg(test)]
+mod tests;

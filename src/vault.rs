@@ -5,29 +5,25 @@
 //! and moves the profile's generation around its commit, so that running proxies notice.
 
 mod backend;
+mod data_keys;
 mod generation;
 mod master_key;
 mod seal;
 mod sqlite;
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::sync::Arc;
 
 use crate::home::files::FileLock;
 use crate::home::{self, Profile};
 use crate::secret::Secret;
 pub use backend::{Backend, BackendError, Cause, Expected, MemoryBackend, Stored, Write};
+use data_keys::DataKeys;
 pub use generation::{GenerationError, GenerationReader, is_unsettled};
 pub use master_key::{MasterKey, MasterKeyError, MasterKeySource};
 pub use seal::SealError;
 use seal::SealingKey;
 pub use sqlite::SqliteBackend;
-
-const DATA_KEYS: &str = "data_keys";
 
 /// Why the vault could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -107,21 +103,8 @@ impl Change {
 /// The sealed records of one profile. Calls block; clone the [`Arc`] around it to share it.
 pub struct Vault {
     backend: Arc<dyn Backend>,
-    master: SealingKey,
-    keys: Mutex<Option<DataKeys>>,
+    keys: DataKeys,
     profile: Option<Profile>,
-}
-
-#[derive(Default)]
-struct DataKeys {
-    active: String,
-    by_kid: BTreeMap<String, Arc<SealingKey>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrappedKeys {
-    active: String,
-    keys: BTreeMap<String, Value>,
 }
 
 impl Vault {
@@ -148,12 +131,8 @@ impl Vault {
         master: &MasterKey,
         profile: Option<Profile>,
     ) -> Result<Self, VaultError> {
-        let master = SealingKey::named_by_digest(master.bytes());
-        let vault = Self { backend, master, keys: Mutex::new(None), profile };
-        if let Some(wrapped) = vault.backend.meta(DATA_KEYS)? {
-            *vault.keys() = Some(vault.unwrap_keys(&wrapped)?);
-        }
-        Ok(vault)
+        let keys = DataKeys::open(&*backend, SealingKey::named_by_digest(master.bytes()))?;
+        Ok(Self { backend, keys, profile })
     }
 
     /// Reads a record.
@@ -232,7 +211,8 @@ impl Vault {
     fn unseal(&self, key: &str, stored: &Stored) -> Result<Item, VaultError> {
         let failed = |source| VaultError::Record { key: key.to_owned(), source };
         let kid = SealingKey::kid_of(&stored.value).map_err(failed)?;
-        let sealing_key = self.data_key(&kid)?.ok_or_else(|| failed(SealError::OtherKey))?;
+        let sealing_key =
+            self.keys.by_kid(&*self.backend, &kid)?.ok_or_else(|| failed(SealError::OtherKey))?;
         let mut value = sealing_key.open(key, &stored.value).map_err(failed)?;
         Ok(Item { value: Secret::new(std::mem::take(&mut *value)), version: stored.version })
     }
@@ -242,63 +222,11 @@ impl Vault {
         let value = match value {
             None => None,
             Some(value) => {
-                let sealed = self.active_key()?.seal(&key, value.expose());
+                let sealed = self.keys.active(&*self.backend)?.seal(&key, value.expose());
                 Some(sealed.map_err(|source| VaultError::Sealing { key: key.clone(), source })?)
             }
         };
         Ok(Write { key, value, expected })
-    }
-
-    /// The data key of an envelope; read again when it is not known yet.
-    fn data_key(&self, kid: &str) -> Result<Option<Arc<SealingKey>>, VaultError> {
-        let mut keys = self.keys();
-        let known = keys.as_ref().and_then(|keys| keys.by_kid.get(kid).cloned());
-        if known.is_some() {
-            return Ok(known);
-        }
-        if let Some(wrapped) = self.backend.meta(DATA_KEYS)? {
-            *keys = Some(self.unwrap_keys(&wrapped)?);
-        }
-        Ok(keys.as_ref().and_then(|keys| keys.by_kid.get(kid).cloned()))
-    }
-
-    /// The data key for new records; made on the first write, by one of however many writers.
-    fn active_key(&self) -> Result<Arc<SealingKey>, VaultError> {
-        let mut keys = self.keys();
-        if keys.is_none() {
-            let fresh = SealingKey::generate().map_err(VaultError::DataKeys)?;
-            let wrapped = self.wrap_key(&fresh).map_err(VaultError::DataKeys)?;
-            let found = self.backend.found_meta(DATA_KEYS, &wrapped)?;
-            *keys = Some(self.unwrap_keys(&found)?);
-        }
-        let active = keys.as_ref().and_then(|keys| keys.by_kid.get(&keys.active).cloned());
-        active.ok_or(VaultError::DataKeys(SealError::OtherKey))
-    }
-
-    fn wrap_key(&self, key: &SealingKey) -> Result<Vec<u8>, SealError> {
-        let envelope = serde_json::from_slice(&self.master.wrap(key)?).map_err(|_| SealError::Envelope)?;
-        let keys = BTreeMap::from([(key.kid().to_owned(), envelope)]);
-        serde_json::to_vec(&WrappedKeys { active: key.kid().to_owned(), keys })
-            .map_err(|_| SealError::Envelope)
-    }
-
-    fn unwrap_keys(&self, wrapped: &[u8]) -> Result<DataKeys, VaultError> {
-        let wrapped: WrappedKeys =
-            serde_json::from_slice(wrapped).map_err(|_| VaultError::DataKeys(SealError::Envelope))?;
-        let mut by_kid = BTreeMap::new();
-        for (kid, envelope) in wrapped.keys {
-            let key = match self.master.unwrap(&kid, envelope.to_string().as_bytes()) {
-                Ok(key) => Arc::new(key),
-                Err(SealError::OtherKey) => return Err(VaultError::WrongMasterKey),
-                Err(error) => return Err(VaultError::DataKeys(error)),
-            };
-            by_kid.insert(kid, key);
-        }
-        Ok(DataKeys { active: wrapped.active, by_kid })
-    }
-
-    fn keys(&self) -> MutexGuard<'_, Option<DataKeys>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -328,7 +256,7 @@ impl Exclusive<'_> {
 
 /// Whether a store holds anything that a master key has sealed.
 fn is_sealed(store: &Path) -> Result<bool, BackendError> {
-    Ok(SqliteBackend::open(store)?.meta(DATA_KEYS)?.is_some())
+    Ok(SqliteBackend::open(store)?.meta(data_keys::META)?.is_some())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use authsome_providers::{AuthType, FlowType, Source};
 use super::record::{ConnectionRecord, ConnectionStatus, encode};
 use super::*;
 use crate::secret::Secret;
+use crate::vault::MasterKeySource;
 
 const CANARY: &str = "sk-canary-0123456789abcdef0123456789abcdef";
 

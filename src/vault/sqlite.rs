@@ -1,6 +1,7 @@
 //! The store of one profile in SQLite: WAL, every commit synced, deleted bytes overwritten.
 
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rusqlite::{
 };
 
 use super::backend::{Backend, BackendError, Stored, Write};
-use crate::home::files;
+use crate::home::files::{self, FileError};
 
 /// How long another process's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -115,8 +116,7 @@ impl Backend for SqliteBackend {
 }
 
 fn connect(path: &Path) -> Result<Connection, BackendError> {
-    let file = files::open_or_create(path, OpenOptions::new().read(true).write(true));
-    drop(file.or_else(|_| files::open(path, OpenOptions::new().read(true))).map_err(unreachable)?);
+    ensure_file(path)?;
     // SQLite refuses a link anywhere in the path: only the store itself must be none.
     let folder = path.parent().unwrap_or(path);
     let folder = fs::canonicalize(folder).map_err(|error| BackendError::Unreachable(error.into()))?;
@@ -139,6 +139,24 @@ fn connect(path: &Path) -> Result<Connection, BackendError> {
         ));
     }
     Ok(connection)
+}
+
+/// Makes sure that there is a file of ours that can be written, before SQLite opens it by name.
+fn ensure_file(path: &Path) -> Result<(), BackendError> {
+    let opened = match files::open(path, OpenOptions::new().read(true).write(true)) {
+        Err(error) if error.is_missing() => files::create(path, b"").map(drop),
+        opened => opened.map(drop),
+    };
+    opened.map_err(|error| match error {
+        FileError::Io { ref source, .. } => match source.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                BackendError::ReadOnly(error.into())
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BackendError::Full(error.into()),
+            _ => BackendError::Unreachable(error.into()),
+        },
+        other => BackendError::Unreachable(other.into()),
+    })
 }
 
 /// Tells our store from another's; lays out an empty one.
@@ -221,10 +239,6 @@ fn read_meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec
 
 fn stored(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Stored> {
     Ok(Stored { value: row.get(first)?, version: row.get(first + 1)? })
-}
-
-fn unreachable(error: files::FileError) -> BackendError {
-    BackendError::Unreachable(error.into())
 }
 
 impl From<rusqlite::Error> for BackendError {

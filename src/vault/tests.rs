@@ -299,7 +299,7 @@ fn a_deleted_record_leaves_no_ciphertext_behind() {
     let vault = place.vault();
     vault.put("gone", secret("x")).unwrap();
     let sealed = vault.backend.get("gone").unwrap().unwrap().value;
-    let envelope: Value = serde_json::from_slice(&sealed).unwrap();
+    let envelope: serde_json::Value = serde_json::from_slice(&sealed).unwrap();
     let nonce = envelope["nonce"].as_str().unwrap().to_owned();
     assert!(vault.delete("gone").unwrap());
     for entry in fs::read_dir(place.profile.folder()).unwrap() {
