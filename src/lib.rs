@@ -1,13 +1,23 @@
 //! `authsome` puts API credentials into an agent's HTTPS requests, so that the agent never holds them.
 
+#![expect(dead_code, unused_imports, reason = "the command line that calls the application comes next")]
+
+pub mod clock;
+pub mod origin;
+pub mod secret;
+
 pub mod audit;
 pub mod auth;
-pub mod clock;
 pub mod config;
 pub mod home;
 pub mod identity;
-pub mod origin;
 pub mod policy;
-mod run;
-pub mod secret;
 pub mod vault;
+
+mod app;
+mod credential;
+mod dial;
+mod process;
+mod proxy;
+mod routes;
+mod run;

@@ -11,6 +11,8 @@ mod key;
 mod read;
 mod template;
 
+pub use template::ORGANIZATION;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -13,6 +13,8 @@ use crate::{BACKDATE, CaParams, Error, dns_name, hex, whole_seconds};
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_799);
 /// The longest common name (RFC 5280 appendix A, ub-common-name).
 const COMMON_NAME_MAX: usize = 64;
+/// The organisation in the subject of every CA made here, by which our own are told from others.
+pub const ORGANIZATION: &str = "authsome local certificate authority";
 
 /// The parameters of a CA's certificate.
 pub(crate) fn authority(params: &CaParams, now: Duration) -> Result<CertificateParams, Error> {
@@ -26,6 +28,7 @@ pub(crate) fn authority(params: &CaParams, now: Duration) -> Result<CertificateP
     let end = now.checked_add(params.lifetime).ok_or(Error::Validity)?;
 
     let mut certificate = certificate(now.saturating_sub(BACKDATE), whole_seconds(end))?;
+    certificate.distinguished_name.push(DnType::OrganizationName, ORGANIZATION);
     certificate.distinguished_name.push(DnType::CommonName, common_name);
     certificate.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     certificate.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

@@ -1,0 +1,244 @@
+//! The vault thread: the only reader of the vault on behalf of requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use authsome_providers::{Claim, ProviderDefinition};
+
+use super::{Ask, CredentialError, Prepared, Rules, Shared, even};
+use crate::auth::record::{ConnectionRecord, ConnectionStatus};
+use crate::auth::{AuthService, Connection, Error, Unreadable};
+use crate::clock::Clock;
+use crate::proxy::headers::Placeholders;
+use crate::routes::{Candidate, Route, Routes, Standing};
+
+/// Files that were edited by hand are noticed within this time.
+const HAND_EDITS: Duration = Duration::from_secs(1);
+/// Stands for every credential whose definition names no other placeholder.
+const PLACEHOLDER: &str = "authsome-proxy-managed";
+
+/// What the vault thread reads from.
+pub(crate) struct Source {
+    auth: AuthService,
+    clock: Arc<dyn Clock>,
+    /// `--connection provider=name`, in the place of the provider's default connection.
+    picks: BTreeMap<String, String>,
+    prefer: Vec<String>,
+    /// What was connected since the proxy started: a provider that loses its connection keeps its claims.
+    earlier: BTreeMap<String, (Vec<Claim>, String)>,
+}
+
+impl Source {
+    pub(crate) fn new(
+        auth: AuthService,
+        clock: Arc<dyn Clock>,
+        picks: BTreeMap<String, String>,
+        prefer: Vec<String>,
+    ) -> Self {
+        Self { auth, clock, picks, prefer, earlier: BTreeMap::new() }
+    }
+
+    /// Reads definitions and connections.
+    pub(crate) fn rules(&mut self, generation: Option<u64>) -> Result<Rules, CredentialError> {
+        let mut candidates = Vec::new();
+        let mut gone = std::mem::take(&mut self.earlier);
+        let Chosen { connected, unreadable } = chosen(&self.auth, &self.picks).map_err(vault)?;
+        for connected in connected {
+            let candidate = self.candidate(&connected);
+            gone.remove(&*candidate.provider);
+            let memory = (candidate.claims.clone(), connected.placeholder().to_owned());
+            self.earlier.insert(candidate.provider.to_string(), memory);
+            candidates.push(candidate);
+        }
+        candidates.extend(unreadable.iter().filter_map(|unreadable| self.unreadable(unreadable)));
+        candidates.extend(gone.iter().map(|(provider, (claims, _))| disconnected(provider, claims)));
+        self.earlier.append(&mut gone);
+        let known = self.earlier.values().map(|(_, placeholder)| placeholder.as_str());
+        let placeholders = Placeholders::new(known.chain([PLACEHOLDER]));
+        Ok(Rules { generation, routes: Routes::compile(candidates, self.prefer.clone()), placeholders })
+    }
+
+    /// A connection's part in the table. Where today's definition is gone or does not fit, its old claims stay,
+    /// without a credential.
+    fn candidate(&self, connected: &Connected) -> Candidate {
+        let record = &connected.record;
+        let values = record.template_values();
+        let definition = connected.definition.as_ref();
+        let today = definition.and_then(|definition| definition.claims(&values).ok());
+        let unchanged = definition
+            .is_some_and(|definition| record.binding.placement == definition.placement(record.auth_type));
+        let bound = record.binding.claims.iter().filter(|_| unchanged && today.is_some()).cloned().collect();
+        let old = || record.binding.claims.iter().filter_map(|text| text.parse().ok()).collect();
+        Candidate {
+            provider: record.provider.as_str().into(),
+            connection: record.connection_name.as_str().into(),
+            standing: self.standing(record),
+            claims: today.unwrap_or_else(old),
+            bound,
+            endpoints: definition.map(|definition| definition.auth_endpoints(&values)).unwrap_or_default(),
+        }
+    }
+
+    /// A connection whose record does not open keeps its provider's hosts from being passed through.
+    fn unreadable(&self, unreadable: &Unreadable) -> Option<Candidate> {
+        let Unreadable { provider, connection, error } = unreadable;
+        tracing::error!(provider, connection, %error, "a connection cannot be read");
+        let definition = self.auth.provider(provider).ok()?.definition;
+        let claims = definition.claims(&BTreeMap::new()).ok()?;
+        Some(Candidate { standing: Standing::Invalid, ..disconnected(provider, &claims) })
+    }
+
+    fn standing(&self, record: &ConnectionRecord) -> Standing {
+        match record.status_at(self.clock.unix_seconds()) {
+            ConnectionStatus::Connected => Standing::Connected,
+            ConnectionStatus::Expired => Standing::Expired,
+            _ => Standing::Invalid,
+        }
+    }
+
+    /// Renders what a route places. The record is read again and its binding checked against the route's claim.
+    fn prepare(&mut self, route: &Route) -> Result<Arc<Prepared>, CredentialError> {
+        let provider = || Arc::clone(&route.provider);
+        let record = match self.auth.connection(&route.provider, Some(&route.connection)) {
+            Ok(connection) => connection.record,
+            Err(Error::ConnectionNotFound { .. } | Error::CredentialMissing { .. }) => {
+                return Err(CredentialError::NotConnected { provider: provider() });
+            }
+            Err(error) => return Err(vault(error)),
+        };
+        let definition = self.auth.provider(&route.provider).map_err(vault)?.definition;
+        let allowed = record.binding.claims.contains(&route.claim.to_string())
+            && record.binding.placement == definition.placement(record.auth_type);
+        if !allowed {
+            return Err(CredentialError::BindingChanged { provider: provider() });
+        }
+        let placement = record.binding.placement.at(&route.claim);
+        let prepared = Prepared::render(
+            placement,
+            |name| record.field(name),
+            definition.placeholder(),
+            record.expires_at,
+        );
+        let unusable = |error: super::RenderError| CredentialError::Unusable {
+            provider: provider(),
+            reason: error.to_string(),
+        };
+        Ok(Arc::new(prepared.map_err(unusable)?))
+    }
+}
+
+/// A provider's connection of this run.
+pub(crate) struct Connected {
+    /// Today's definition, unless it is gone.
+    pub(crate) definition: Option<ProviderDefinition>,
+    pub(crate) record: ConnectionRecord,
+}
+
+impl Connected {
+    /// What stands for its secrets.
+    pub(crate) fn placeholder(&self) -> &str {
+        self.definition.as_ref().map_or(PLACEHOLDER, ProviderDefinition::placeholder)
+    }
+}
+
+/// One connection for each provider, the picked one or the default, and what cannot be read.
+pub(crate) struct Chosen {
+    pub(crate) connected: Vec<Connected>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// Chooses among the profile's connections.
+pub(crate) fn chosen(auth: &AuthService, picks: &BTreeMap<String, String>) -> Result<Chosen, Error> {
+    let snapshot = auth.snapshot()?;
+    let definitions = auth.definitions();
+    let wanted = |connection: &Connection| match picks.get(&connection.record.provider) {
+        Some(name) => *name == connection.record.connection_name,
+        None => connection.is_default,
+    };
+    let connected = snapshot.connections;
+    let connected: Vec<Connected> = connected
+        .into_iter()
+        .filter(wanted)
+        .map(|Connection { record, .. }| {
+            let provider = definitions.registry.provider(&record.provider);
+            Connected { definition: provider.map(|provider| provider.definition.clone()), record }
+        })
+        .collect();
+    let missing =
+        picks.iter().find(|(provider, _)| !connected.iter().any(|one| one.record.provider == **provider));
+    match missing {
+        Some((provider, connection)) => {
+            Err(Error::ConnectionNotFound { provider: provider.clone(), connection: connection.clone() })
+        }
+        None => Ok(Chosen { connected, unreadable: snapshot.unreadable }),
+    }
+}
+
+fn disconnected(provider: &str, claims: &[Claim]) -> Candidate {
+    Candidate {
+        provider: provider.into(),
+        connection: "".into(),
+        standing: Standing::Disconnected,
+        claims: claims.to_vec(),
+        bound: BTreeSet::new(),
+        endpoints: Vec::new(),
+    }
+}
+
+fn vault(error: Error) -> CredentialError {
+    CredentialError::Vault(Arc::new(error))
+}
+
+/// Answers until the last handle is gone.
+pub(super) fn serve(mut source: Source, queue: &Receiver<Ask>, shared: &Weak<Shared>) {
+    loop {
+        let ask = match queue.recv_timeout(HAND_EDITS) {
+            Ok(ask) => Some(ask),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let Some(shared) = shared.upgrade() else { return };
+        match ask {
+            Some(Ask::Rules(answer)) => {
+                let _ = answer.send(refresh(&mut source, &shared));
+            }
+            Some(Ask::Prepare(route, answer)) => {
+                let prepared = source.prepare(&route);
+                if let Ok(prepared) = &prepared {
+                    let _ = route.prepared.set(Arc::clone(prepared));
+                }
+                let _ = answer.send(prepared);
+            }
+            None => notice_edits(&source, &shared),
+        }
+    }
+}
+
+/// Looks for files that were edited by hand.
+fn notice_edits(source: &Source, shared: &Shared) {
+    match source.auth.reload_definitions() {
+        Ok(false) => {}
+        Ok(true) => shared.stale.store(true, Ordering::Release),
+        Err(error) => tracing::warn!(%error, "the provider definitions cannot be read again"),
+    }
+}
+
+/// The rules at the present generation: those at hand when they are, else read and kept for all.
+fn refresh(source: &mut Source, shared: &Shared) -> Result<Arc<Rules>, CredentialError> {
+    let generation = even(&shared.generation)?;
+    let at_hand = shared.rules.load_full();
+    let stale = shared.stale.swap(false, Ordering::AcqRel);
+    if generation.is_some() && at_hand.generation == generation && !stale {
+        return Ok(at_hand);
+    }
+    let rules =
+        Arc::new(source.rules(generation).inspect_err(|_| shared.stale.store(stale, Ordering::Release))?);
+    // A writer may have come meanwhile: what was read then belongs to no generation.
+    if generation.is_some() && even(&shared.generation)? == generation {
+        shared.rules.store(Arc::clone(&rules));
+    }
+    Ok(rules)
+}

@@ -1,0 +1,168 @@
+//! Bodies on their way through: counted, never buffered, never rewritten.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+/// How far a request body has come. Shared with the response, which decides whether the upstream socket
+/// may be used again.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    bytes: AtomicU64,
+    finished: AtomicBool,
+}
+
+impl Progress {
+    /// Bytes of content passed on so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last byte was passed on.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+}
+
+/// A request body from downstream.
+#[derive(Debug)]
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    progress: Arc<Progress>,
+}
+
+impl RequestBody {
+    pub(crate) fn new(incoming: Incoming) -> Self {
+        let progress = Arc::new(Progress::default());
+        progress.finished.store(incoming.is_end_stream(), Ordering::Release);
+        Self { incoming, progress }
+    }
+
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+            self.progress.bytes.fetch_add(length, Ordering::Relaxed);
+        }
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.progress.finished.store(true, Ordering::Release);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// What is told when a response body has come to its end, or was given up.
+pub(crate) trait Ending: Send {
+    /// `complete` is false when the body was cut short by either side.
+    fn ended(self: Box<Self>, bytes: u64, complete: bool);
+}
+
+/// A response body on its way downstream.
+pub(crate) enum ResponseBody {
+    /// Our own words.
+    Text(Option<Bytes>),
+    /// The server's, as they come.
+    Upstream(UpstreamBody),
+}
+
+/// A body that reports its end.
+pub(crate) struct UpstreamBody {
+    incoming: Incoming,
+    bytes: u64,
+    ending: Option<Box<dyn Ending>>,
+}
+
+impl ResponseBody {
+    pub(crate) fn text(text: Bytes) -> Self {
+        Self::Text(Some(text))
+    }
+
+    /// Passes a body on and calls `ending` once, when the last frame was handed over or the body was dropped.
+    pub(crate) fn upstream(incoming: Incoming, ending: Box<dyn Ending>) -> Self {
+        let mut body = UpstreamBody { incoming, bytes: 0, ending: Some(ending) };
+        if body.incoming.is_end_stream() {
+            body.end(true);
+        }
+        Self::Upstream(body)
+    }
+}
+
+impl UpstreamBody {
+    fn end(&mut self, complete: bool) {
+        if let Some(ending) = self.ending.take() {
+            ending.ended(self.bytes, complete);
+        }
+    }
+}
+
+impl Drop for UpstreamBody {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let body = match self.get_mut() {
+            Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Upstream(body) => body,
+        };
+        let frame = ready!(Pin::new(&mut body.incoming).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                body.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                if body.incoming.is_end_stream() {
+                    body.end(true);
+                }
+            }
+            Some(Err(_)) => body.end(false),
+            None => body.end(true),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Upstream(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Upstream(body) => body.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A response on its way down.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use crate::origin::Origin;
+use crate::proxy::Worker;
+use crate::proxy::body::{Ending, Progress, ResponseBody};
+use crate::proxy::error::Error;
+use crate::proxy::exchange::Grant;
+use crate::proxy::headers;
+use crate::proxy::request::Account;
+use crate::proxy::trail::Trail;
+use crate::proxy::upgrade;
+use crate::proxy::upstream::Lease;
+
+/// A server's response that may be passed on.
+pub(crate) struct Answer {
+    response: Response<Incoming>,
+    lease: Lease,
+    request: Account,
+    grant: Option<Grant>,
+}
+
+impl Answer {
+    /// Refuses what no client should see: a challenge to the proxy, or a switch of protocols that nobody asked for.
+    pub(crate) fn accept(
+        origin: &Origin,
+        request: Account,
+        response: Response<Incoming>,
+        lease: Lease,
+        grant: Option<Grant>,
+    ) -> Result<Self, Error> {
+        let granted = request.upgrade.is_some() && headers::wants_websocket(response.headers());
+        match response.status() {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Error::UpstreamProxyChallenge(origin.clone())),
+            StatusCode::SWITCHING_PROTOCOLS if !granted => Err(Error::UpstreamProtocol(origin.clone())),
+            _ => Ok(Self { response, lease, request, grant }),
+        }
+    }
+
+    /// The response for the client: the head cleaned, the body passed on as it comes.
+    pub(crate) fn downstream(self, worker: &Arc<Worker>, mut trail: Trail) -> Response<ResponseBody> {
+        let Self { mut response, lease, request, grant } = self;
+        trail.answered(response.status());
+        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        headers::strip_response(response.headers_mut());
+        if let Some(grant) = grant {
+            headers::redact(response.headers_mut(), &grant.credential);
+        }
+        *response.version_mut() = Version::HTTP_11;
+        match request.upgrade {
+            Some(client) if switched => {
+                headers::restore_websocket(response.headers_mut());
+                upgrade::join(worker, client, hyper::upgrade::on(&mut response), trail);
+                response.map(|_| ResponseBody::text(Bytes::new()))
+            }
+            _ => {
+                let ending = Box::new(Ended { lease, trail, progress: request.progress });
+                response.map(|body| ResponseBody::upstream(body, ending))
+            }
+        }
+    }
+}
+
+/// Gives the connection back and closes the audit trail.
+struct Ended {
+    lease: Lease,
+    trail: Trail,
+    progress: Arc<Progress>,
+}
+
+impl Ending for Ended {
+    fn ended(self: Box<Self>, bytes: u64, complete: bool) {
+        let Self { lease, trail, progress } = *self;
+        lease.release(complete);
+        trail.ended(progress.bytes(), bytes, complete);
+    }
+}

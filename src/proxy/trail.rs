@@ -1,0 +1,172 @@
+//! The audit trail of one exchange: a line before the request leaves, one when the response has passed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::{Method, Request, StatusCode};
+
+use crate::audit::{AuditError, Event, EventName, Exchange};
+use crate::credential::{CredentialError, Prepared, Vault};
+use crate::proxy::error::Error;
+use crate::proxy::tunnel::Terminated;
+use crate::routes::Route;
+
+/// What else is worth knowing about an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// A web page started it: not injected.
+    WebPage,
+    /// Several providers claim it equally: not injected.
+    Ambiguous,
+    /// The client's own credential was replaced.
+    ForeignReplaced,
+    /// The client's own credential was kept: not injected.
+    ForeignKept,
+}
+
+impl Note {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::WebPage => "web-page",
+            Self::Ambiguous => "ambiguous-route",
+            Self::ForeignReplaced => "foreign-replaced",
+            Self::ForeignKept => "foreign-kept",
+        }
+    }
+}
+
+/// The facts of one exchange, as they become known.
+pub(crate) struct Trail {
+    tunnel: Arc<Terminated>,
+    id: u64,
+    started: Instant,
+    method: Method,
+    route: Option<Arc<Route>>,
+    vault: Option<Vault>,
+    note: Option<Note>,
+    injected: bool,
+    status: Option<StatusCode>,
+}
+
+/// Joins the two lines of an exchange within one process.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Trail {
+    pub(crate) fn start<B>(tunnel: &Arc<Terminated>, request: &Request<B>) -> Self {
+        Self {
+            tunnel: Arc::clone(tunnel),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            started: Instant::now(),
+            method: request.method().clone(),
+            route: None,
+            vault: None,
+            note: None,
+            injected: false,
+            status: None,
+        }
+    }
+
+    pub(crate) fn note(&mut self, note: Note) {
+        self.note = Some(note);
+    }
+
+    pub(crate) fn injected(&mut self) {
+        self.injected = true;
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// Notes the outcome of asking for a credential.
+    pub(crate) fn credential(
+        &mut self,
+        route: &Arc<Route>,
+        outcome: Result<(Arc<Prepared>, Vault), CredentialError>,
+    ) -> Result<Arc<Prepared>, CredentialError> {
+        self.route = Some(Arc::clone(route));
+        let (prepared, vault) = outcome?;
+        self.vault = Some(vault);
+        Ok(prepared)
+    }
+
+    /// The provider whose route the exchange took.
+    pub(crate) fn provider(&self) -> String {
+        self.route.as_ref().map(|route| route.provider.to_string()).unwrap_or_default()
+    }
+
+    /// The line before anything leaves. Without it, nothing does.
+    pub(crate) fn sending(&self) -> Result<(), Error> {
+        let exchange = Exchange { id: Some(self.id), ..self.exchange() };
+        self.record(EventName::Exchange, Some("sending"), None, exchange).map_err(refusal)
+    }
+
+    /// The line at the end of the response.
+    pub(crate) fn ended(self, sent: u64, received: u64, complete: bool) {
+        let exchange = Exchange {
+            status: self.status.map(|status| status.as_u16()),
+            bytes_sent: Some(sent),
+            bytes_received: Some(received),
+            ms: Some(self.elapsed()),
+            ..self.exchange()
+        };
+        let outcome = if complete { "complete" } else { "cut-short" };
+        if let Err(error) = self.record(EventName::Exchange, Some(outcome), None, exchange) {
+            tracing::error!(%error, "the end of an exchange is missing from the audit log");
+        }
+    }
+
+    /// The line of a request that got our answer instead of the server's.
+    pub(crate) fn refused(&self, error: &Error) {
+        let reason = error.reason();
+        tracing::info!(origin = %self.tunnel.origin, reason, "refused");
+        let exchange = Exchange { ms: Some(self.elapsed()), ..self.exchange() };
+        if let Err(error) = self.record(EventName::Refused, Some("refused"), Some(reason), exchange) {
+            tracing::error!(%error, "a refusal is missing from the audit log");
+        }
+    }
+
+    fn exchange(&self) -> Exchange<'_> {
+        Exchange {
+            id: Some(self.id),
+            method: self.method.as_str(),
+            host: self.tunnel.shown.as_str(),
+            policy: Some("permit"),
+            vault: self.vault.map(Vault::as_str),
+            injected: self.injected.then_some("yes"),
+            ..Exchange::default()
+        }
+    }
+
+    fn record(
+        &self,
+        name: EventName,
+        outcome: Option<&str>,
+        reason: Option<&str>,
+        exchange: Exchange<'_>,
+    ) -> Result<(), AuditError> {
+        let shared = &self.tunnel.worker.shared;
+        shared.audit.record(&Event {
+            actor: Some(shared.identity.as_str()),
+            profile: Some(&shared.profile),
+            provider: self.route.as_ref().map(|route| &*route.provider),
+            connection: self.route.as_ref().map(|route| &*route.connection),
+            outcome,
+            reason: reason.or(self.note.map(Note::as_str)),
+            exchange: Some(exchange),
+            ..Event::new(name)
+        })
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn refusal(error: AuditError) -> Error {
+    match error {
+        AuditError::Full => Error::AuditFull,
+        _ => Error::AuditFailed,
+    }
+}

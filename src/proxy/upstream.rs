@@ -1,0 +1,256 @@
+//! The server's side: our own pool on hyper's client connections over verified TLS.
+//!
+//! A worker has one [`Upstream`]; each origin has one [`Pool`] in it, which a tunnel looks up once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use parking::Parking;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio_util::task::TaskTracker;
+
+use crate::dial::Dial;
+use crate::origin::{Host, Origin};
+use crate::proxy::body::{Progress, RequestBody};
+use crate::proxy::error::Error;
+use crate::proxy::request::Outbound;
+
+mod handshake;
+pub(crate) use handshake::TaskExecutor;
+mod parking;
+
+/// The head of a response may take this long: language models think for minutes.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// The version of HTTP inside a tunnel, the same on both of its sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    /// The identifier in ALPN (RFC 7301 6).
+    pub(crate) fn alpn(self) -> &'static [u8] {
+        match self {
+            Protocol::Http1 => b"http/1.1",
+            Protocol::Http2 => b"h2",
+        }
+    }
+
+    /// What an ALPN identifier means to us.
+    pub(crate) fn from_alpn(id: &[u8]) -> Option<Self> {
+        [Protocol::Http2, Protocol::Http1].into_iter().find(|protocol| protocol.alpn() == id)
+    }
+}
+
+/// What every pool of a worker needs.
+#[derive(Debug)]
+struct Means {
+    dial: Arc<dyn Dial>,
+    tls: Arc<ClientConfig>,
+    tasks: TaskTracker,
+}
+
+/// The upstream side of one worker.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    means: Arc<Means>,
+    pools: std::sync::Mutex<hashbrown::HashMap<Origin, Arc<Pool>>>,
+}
+
+/// So many origins keep a pool; those in no tunnel go first.
+const MAX_POOLS: usize = 512;
+
+impl Upstream {
+    pub(crate) fn new(dial: Arc<dyn Dial>, tls: Arc<ClientConfig>, tasks: TaskTracker) -> Self {
+        Self { means: Arc::new(Means { dial, tls, tasks }), pools: Default::default() }
+    }
+
+    /// The pool of an origin.
+    pub(crate) fn pool(&self, origin: &Origin) -> Arc<Pool> {
+        let mut pools = self.pools.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(pool) = pools.get(origin) {
+            return Arc::clone(pool);
+        }
+        if pools.len() >= MAX_POOLS {
+            pools.retain(|_, pool| Arc::strong_count(pool) > 1);
+        }
+        let pool = Arc::new(Pool::new(origin.clone(), Arc::clone(&self.means)));
+        pools.insert(origin.clone(), Arc::clone(&pool));
+        pool
+    }
+
+    /// Dials without TLS, for a request that came in the clear and gets nothing injected.
+    pub(crate) async fn cleartext(&self, origin: &Origin) -> Result<Ready, Error> {
+        handshake::cleartext(&self.means, origin).await
+    }
+
+    /// Opens a plain tunnel to an origin.
+    pub(crate) async fn dial(&self, origin: &Origin) -> Result<tokio::net::TcpStream, Error> {
+        handshake::dial(&self.means, origin).await
+    }
+
+    /// Closes every idle connection.
+    pub(crate) fn drain(&self) {
+        let pools = self.pools.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        pools.values().for_each(|pool| pool.parking.clear());
+    }
+
+    /// Closes what was idle for too long.
+    pub(crate) fn sweep(&self) {
+        let mut pools = self.pools.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        pools.retain(|_, pool| pool.parking.sweep() || Arc::strong_count(pool) > 1);
+    }
+}
+
+/// The connections to one origin, and what was learned about it.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    origin: Origin,
+    name: Option<ServerName<'static>>,
+    means: Arc<Means>,
+    parking: Parking,
+}
+
+/// A verified connection that can take one request now.
+pub(crate) enum Ready {
+    Http1 { sender: http1::SendRequest<RequestBody>, reused: bool },
+    Http2 { sender: http2::SendRequest<RequestBody>, stream: Arc<()>, reused: bool },
+}
+
+/// What a response still holds of its connection.
+pub(crate) enum Lease {
+    Http1 { sender: http1::SendRequest<RequestBody>, pool: Option<Arc<Pool>>, request: Arc<Progress> },
+    Http2 { _stream: Arc<()> },
+}
+
+impl Pool {
+    fn new(origin: Origin, means: Arc<Means>) -> Self {
+        let name = match origin.host() {
+            Host::Name(name) => ServerName::try_from(name.to_string()).ok(),
+            Host::Address(address) => Some(ServerName::IpAddress((*address).into())),
+        };
+        Self { origin, name, means, parking: Parking::default() }
+    }
+
+    /// Which protocol the tunnel will speak: what the origin was seen to prefer among the client's offers,
+    /// learned from one connection that then waits in the pool.
+    pub(crate) async fn protocol(self: &Arc<Self>, offered: &[Protocol]) -> Result<Protocol, Error> {
+        match (offered.contains(&Protocol::Http2), self.parking.preferred()) {
+            (false, _) => Ok(Protocol::Http1),
+            (true, Some(known)) if offered.contains(&known) => Ok(known),
+            (true, Some(_)) => Err(Error::UpstreamProtocol(self.origin.clone())),
+            (true, None) => {
+                let (protocol, ready) = Box::pin(handshake::secure(self, offered)).await?;
+                self.parking.prefer(protocol);
+                self.parking.park(ready);
+                Ok(protocol)
+            }
+        }
+    }
+
+    /// A connection that speaks the tunnel's protocol: an idle one, or a new one, verified before it is returned.
+    pub(crate) async fn ready(self: &Arc<Self>, protocol: Protocol) -> Result<Ready, Error> {
+        match self.parking.take(protocol).await {
+            Some(ready) => Ok(ready),
+            None => self.fresh(protocol).await,
+        }
+    }
+
+    async fn fresh(self: &Arc<Self>, protocol: Protocol) -> Result<Ready, Error> {
+        let (negotiated, ready) = Box::pin(handshake::secure(self, &[protocol])).await?;
+        if negotiated != protocol {
+            self.parking.forget();
+            return Err(Error::UpstreamProtocol(self.origin.clone()));
+        }
+        if let Ready::Http2 { sender, stream, .. } = &ready {
+            self.parking.share(sender.clone(), Arc::clone(stream));
+        }
+        Ok(ready)
+    }
+
+    /// Sends a request. Only when not one byte of it was written is it sent again, on a new connection.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        ready: Ready,
+        outbound: Outbound,
+    ) -> Result<(Response<Incoming>, Lease), Error> {
+        let protocol = ready.protocol();
+        let deadline = tokio::time::Instant::now() + RESPONSE_TIMEOUT;
+        let late = |_| Error::UpstreamTimeout(self.origin.clone());
+        let attempt = ready.send(outbound.into_request(), Some(Arc::clone(self)));
+        let unsent = match tokio::time::timeout_at(deadline, attempt).await.map_err(late)? {
+            Ok(answered) => return Ok(answered),
+            Err(Failure { unsent: Some(request), .. }) => request,
+            Err(Failure { error, .. }) => return Err(self.failed(error)),
+        };
+        let ready = self.fresh(protocol).await?;
+        let again = Box::pin(ready.send(unsent, Some(Arc::clone(self))));
+        let answered = tokio::time::timeout_at(deadline, again).await.map_err(late)?;
+        answered.map_err(|failure| self.failed(failure.error))
+    }
+
+    fn failed(&self, source: hyper::Error) -> Error {
+        Error::UpstreamExchange { origin: self.origin.clone(), source }
+    }
+}
+
+/// A request that got no response.
+pub(crate) struct Failure {
+    pub(crate) error: hyper::Error,
+    /// The request, when not one byte of it left and the connection had served before.
+    unsent: Option<Request<RequestBody>>,
+}
+
+impl Ready {
+    fn protocol(&self) -> Protocol {
+        match self {
+            Ready::Http1 { .. } => Protocol::Http1,
+            Ready::Http2 { .. } => Protocol::Http2,
+        }
+    }
+
+    /// Sends one request and waits for the head of the response.
+    pub(crate) async fn send(
+        self,
+        request: Request<RequestBody>,
+        pool: Option<Arc<Pool>>,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        match self {
+            Ready::Http1 { mut sender, reused } => {
+                let progress = request.body().progress();
+                match sender.try_send_request(request).await {
+                    Ok(response) => Ok((response, Lease::Http1 { sender, pool, request: progress })),
+                    Err(mut error) => {
+                        let unsent = error.take_message().filter(|_| reused);
+                        Err(Failure { unsent, error: error.into_error() })
+                    }
+                }
+            }
+            Ready::Http2 { mut sender, stream, reused } => match sender.try_send_request(request).await {
+                Ok(response) => Ok((response, Lease::Http2 { _stream: stream })),
+                Err(mut error) => {
+                    let unsent = error.take_message().filter(|_| reused);
+                    Err(Failure { unsent, error: error.into_error() })
+                }
+            },
+        }
+    }
+}
+
+impl Lease {
+    /// Gives the connection back when both bodies came to their end; closes it otherwise.
+    pub(crate) fn release(self, complete: bool) {
+        if let Lease::Http1 { sender, pool: Some(pool), request } = self
+            && complete
+            && request.is_finished()
+        {
+            pool.parking.park(Ready::Http1 { sender, reused: true });
+        }
+    }
+}

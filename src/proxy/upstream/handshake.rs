@@ -1,0 +1,124 @@
+//! From an origin to a verified connection that speaks HTTP.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::TaskTracker;
+
+use super::{Means, Pool, Protocol, Ready};
+use crate::origin::Origin;
+use crate::proxy::error::Error;
+
+/// A TLS handshake with a server may take this long.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_BUFFER: usize = 128 * 1024;
+const HEADER_LIST: u32 = 64 * 1024;
+const STREAM_WINDOW: u32 = 1024 * 1024;
+/// Wide open: many small unread frames would else end in a GOAWAY; the stream windows bound the memory.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+pub(super) async fn dial(means: &Means, origin: &Origin) -> Result<TcpStream, Error> {
+    means.dial.dial(origin).await.map_err(|source| Error::Dial { origin: origin.clone(), source })
+}
+
+/// Opens a connection without TLS, for one request.
+pub(super) async fn cleartext(means: &Means, origin: &Origin) -> Result<Ready, Error> {
+    let socket = dial(means, origin).await?;
+    let failed = |source| Error::UpstreamExchange { origin: origin.clone(), source };
+    let (sender, connection) = http1_builder().handshake(TokioIo::new(socket)).await.map_err(failed)?;
+    means.tasks.spawn(connection);
+    Ok(Ready::Http1 { sender, reused: false })
+}
+
+/// Dials, verifies, and starts HTTP in the protocol that the server chose among `offered`.
+pub(super) async fn secure(pool: &Arc<Pool>, offered: &[Protocol]) -> Result<(Protocol, Ready), Error> {
+    let socket = dial(&pool.means, &pool.origin).await?;
+    let stream = verify(pool, socket, offered).await?;
+    let chosen = stream.get_ref().1.alpn_protocol().map(Protocol::from_alpn);
+    let protocol = match chosen {
+        None => Protocol::Http1,
+        Some(Some(protocol)) if offered.contains(&protocol) => protocol,
+        Some(_) => return Err(Error::UpstreamProtocol(pool.origin.clone())),
+    };
+    let io = TokioIo::new(Box::new(stream));
+    let failed = |source| Error::UpstreamExchange { origin: pool.origin.clone(), source };
+    let tasks = &pool.means.tasks;
+    let ready = match protocol {
+        Protocol::Http1 => {
+            let (sender, connection) = http1_builder().handshake(io).await.map_err(failed)?;
+            tasks.spawn(connection.with_upgrades());
+            Ready::Http1 { sender, reused: false }
+        }
+        Protocol::Http2 => {
+            let (sender, connection) = http2_builder(tasks).handshake(io).await.map_err(failed)?;
+            tasks.spawn(connection);
+            Ready::Http2 { sender, stream: Arc::new(()), reused: false }
+        }
+    };
+    Ok((protocol, ready))
+}
+
+async fn verify(pool: &Pool, socket: TcpStream, offered: &[Protocol]) -> Result<TlsStream<TcpStream>, Error> {
+    let origin = || pool.origin.clone();
+    let Some(name) = pool.name.clone() else {
+        return Err(Error::BadRequest("the host is not a name that a certificate can hold"));
+    };
+    let alpn = offered.iter().map(|protocol| protocol.alpn().to_vec()).collect();
+    let connector = TlsConnector::from(Arc::clone(&pool.means.tls));
+    let handshake = connector.with_alpn(alpn).connect(name, socket);
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+        Err(_) => Err(Error::UpstreamTimeout(origin())),
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(source)) => Err(match certificate_error(&source) {
+            Some(source) => Error::UpstreamCertificate { origin: origin(), source },
+            None => Error::UpstreamHandshake { origin: origin(), source },
+        }),
+    }
+}
+
+fn certificate_error(error: &io::Error) -> Option<rustls::Error> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(error, rustls::Error::InvalidCertificate(_)).then(|| error.clone())
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(READ_BUFFER).max_headers(256);
+    builder
+}
+
+fn http2_builder(tasks: &TaskTracker) -> http2::Builder<TaskExecutor> {
+    let mut builder = http2::Builder::new(TaskExecutor(tasks.clone()));
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEADER_LIST)
+        .max_send_buf_size(64 * 1024)
+        .max_concurrent_reset_streams(64)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(15))
+        .keep_alive_while_idle(false);
+    builder
+}
+
+/// Spawns hyper's tasks into our task set.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskExecutor(pub(crate) TaskTracker);
+
+impl<F> Executor<F> for TaskExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}

@@ -1,0 +1,211 @@
+//! Which connection answers for an origin and a path: compiled once from the definitions and the profile's
+//! connections, read at every tunnel and every request.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+use authsome_providers::{CanonicalPath, Claim, Endpoint, HostPattern, Specificity, canonical, may_be};
+use hashbrown::HashMap;
+
+use crate::credential::Prepared;
+use crate::origin::{Host, Origin};
+
+/// What happens to a tunnel, decided from its origin alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A route names this host and port: TLS ends here.
+    Intercept,
+    /// Not one byte is read.
+    PassThrough,
+    /// An address on a port that some route names: the ClientHello tells the name.
+    Peek,
+}
+
+/// Why a route has, or has not, a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The credential can be read.
+    Connected,
+    /// The connection went away while the proxy was running.
+    Disconnected,
+    /// Today's definition asks for more than the record was bound to.
+    BindingChanged,
+    /// The credential expired and cannot be refreshed.
+    Expired,
+    /// The provider declared the credential invalid or revoked.
+    Invalid,
+}
+
+/// A connected provider's claim on a host, port and path.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) provider: Arc<str>,
+    pub(crate) connection: Arc<str>,
+    pub(crate) claim: Claim,
+    pub(crate) standing: Standing,
+    /// The header values, once they were asked for. A new generation brings new routes.
+    pub(crate) prepared: OnceLock<Arc<Prepared>>,
+}
+
+/// One provider's part in the table.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) provider: Arc<str>,
+    pub(crate) connection: Arc<str>,
+    pub(crate) standing: Standing,
+    /// What today's definition claims.
+    pub(crate) claims: Vec<Claim>,
+    /// The claims that the record is bound to, as text.
+    pub(crate) bound: BTreeSet<String>,
+    /// Where tokens are issued: never injected.
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// The answer for one request.
+#[derive(Debug)]
+pub(crate) enum Lookup<'a> {
+    /// Exactly one provider claims it most specifically.
+    Route(&'a Arc<Route>),
+    /// The host has routes, but none for this path, or the path issues tokens.
+    None,
+    /// Several providers claim it equally.
+    Ambiguous,
+}
+
+/// The compiled table.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    exact: HashMap<Box<str>, Vec<Arc<Route>>>,
+    patterns: Vec<Arc<Route>>,
+    endpoints: HashMap<Box<str>, Vec<Endpoint>>,
+    ports: BTreeSet<u16>,
+    prefer: Vec<String>,
+}
+
+impl Routes {
+    /// Builds the table. `prefer` lists providers that win where several claim the same, the first one first.
+    pub(crate) fn compile(candidates: Vec<Candidate>, prefer: Vec<String>) -> Self {
+        let mut routes = Self { prefer, ..Self::default() };
+        for candidate in candidates {
+            routes.add(candidate);
+        }
+        routes
+    }
+
+    fn add(&mut self, candidate: Candidate) {
+        let Candidate { provider, connection, standing, claims, bound, endpoints } = candidate;
+        for claim in claims.into_iter().filter(Claim::is_routable) {
+            let within = standing != Standing::Connected || bound.contains(&claim.to_string());
+            let standing = if within { standing } else { Standing::BindingChanged };
+            self.ports.insert(claim.port);
+            let exact = match &claim.pattern {
+                HostPattern::Exact(host) => Some(host.to_string()),
+                _ => None,
+            };
+            let (provider, connection) = (Arc::clone(&provider), Arc::clone(&connection));
+            let route = Arc::new(Route { provider, connection, claim, standing, prepared: OnceLock::new() });
+            match exact {
+                Some(host) => self.exact.entry(host.into()).or_default().push(route),
+                None => self.patterns.push(route),
+            }
+        }
+        for endpoint in endpoints {
+            self.endpoints.entry(endpoint.host.as_str().into()).or_default().push(endpoint);
+        }
+    }
+
+    /// What to do with a tunnel to an origin. Loopback is never intercepted.
+    pub(crate) fn verdict(&self, origin: &Origin) -> Verdict {
+        if origin.is_loopback() {
+            return Verdict::PassThrough;
+        }
+        match origin.host() {
+            Host::Address(_) if self.ports.contains(&origin.port()) => Verdict::Peek,
+            Host::Name(name) if self.claims_on(name, origin.port()).next().is_some() => Verdict::Intercept,
+            _ => Verdict::PassThrough,
+        }
+    }
+
+    /// The route of a request.
+    pub(crate) fn lookup(&self, origin: &Origin, path: &str) -> Lookup<'_> {
+        let Some(name) = origin.name() else { return Lookup::None };
+        let path = canonical(path);
+        if self.may_issue_tokens(name, origin.port(), &path) {
+            return Lookup::None;
+        }
+        let mut best: Option<(Specificity, &Arc<Route>)> = None;
+        let mut tied = false;
+        for route in self.claims_on(name, origin.port()).filter(|route| route.claim.covers(&path)) {
+            let specificity = route.claim.specificity();
+            let Some((champion, winner)) = best else {
+                best = Some((specificity, route));
+                continue;
+            };
+            let rival = champion == specificity && winner.provider != route.provider;
+            let preferred = if rival { self.preferred(&winner.provider, &route.provider) } else { None };
+            tied = if rival { preferred.is_none() } else { tied && champion >= specificity };
+            if champion < specificity || preferred == Some(false) {
+                best = Some((specificity, route));
+            }
+        }
+        match best {
+            Some(_) if tied => Lookup::Ambiguous,
+            Some((_, route)) => Lookup::Route(route),
+            None => Lookup::None,
+        }
+    }
+
+    /// The providers that claim anything on an origin, for messages.
+    pub(crate) fn providers(&self, origin: &Origin) -> String {
+        let names = origin.name().into_iter().flat_map(|name| self.claims_on(name, origin.port()));
+        let names: BTreeSet<&str> = names.map(|route| &*route.provider).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Every route on an origin, in no order, for `explain`.
+    pub(crate) fn candidates(&self, origin: &Origin) -> Vec<&Arc<Route>> {
+        origin.name().into_iter().flat_map(|name| self.claims_on(name, origin.port())).collect()
+    }
+
+    /// Whether a routed host is this name or lies below it, so that passing the name by would pass the route by.
+    pub(crate) fn lies_at_or_below(&self, name: &str) -> bool {
+        let below =
+            |host: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let patterns = self.patterns.iter().flat_map(|route| route.claim.permitted_suffix());
+        self.exact.keys().map(|host| &**host).chain(patterns).any(below)
+            || self.ports.iter().any(|port| self.claims_on(name, *port).next().is_some())
+    }
+
+    /// The ports of routes besides 443.
+    pub(crate) fn other_ports(&self) -> Vec<u16> {
+        self.ports.iter().copied().filter(|port| *port != 443).collect()
+    }
+
+    fn claims_on<'a, 'n>(
+        &'a self,
+        name: &'n str,
+        port: u16,
+    ) -> impl Iterator<Item = &'a Arc<Route>> + use<'a, 'n> {
+        let exact = self.exact.get(name).into_iter().flatten().filter(move |route| route.claim.port == port);
+        let patterns = self.patterns.iter().filter(move |route| route.claim.matches_host(name, port));
+        exact.chain(patterns)
+    }
+
+    fn may_issue_tokens(&self, name: &str, port: u16, path: &CanonicalPath<'_>) -> bool {
+        let endpoints = self.endpoints.get(name).into_iter().flatten();
+        endpoints
+            .filter(|endpoint| endpoint.port == port)
+            .any(|endpoint| may_be(&endpoint.path, path.as_str()))
+    }
+
+    /// Whether the first of two providers is preferred to the second; `None` when neither is listed.
+    fn preferred(&self, first: &str, second: &str) -> Option<bool> {
+        let rank = |name: &str| self.prefer.iter().position(|preferred| preferred == name);
+        match (rank(first), rank(second)) {
+            (None, None) => None,
+            (Some(_), None) => Some(true),
+            (None, Some(_)) => Some(false),
+            (Some(first), Some(second)) => Some(first < second),
+        }
+    }
+}
