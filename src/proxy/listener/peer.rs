@@ -129,17 +129,18 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::process::{Command, Stdio};
 
-    fn connected() -> (TcpStream, Ends) {
+    fn connected() -> ([TcpStream; 2], Ends) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         #[expect(clippy::disallowed_methods, reason = "a client in a test")]
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let ends = Ends { client: client.local_addr().unwrap(), proxy: Some(client.peer_addr().unwrap()) };
-        (client, ends)
+        let (server, _) = listener.accept().unwrap();
+        ([client, server], ends)
     }
 
     #[test]
     fn both_sources_name_the_same_owner() {
-        let (_client, ends) = connected();
+        let (_sockets, ends) = connected();
         let proxy = ends.proxy.unwrap();
         let netlink = by_sock_diag(ends.client, proxy).unwrap();
         assert_eq!(netlink, by_proc(ends.client, proxy).unwrap());
@@ -148,15 +149,14 @@ mod tests {
 
     #[test]
     fn a_socket_of_nobody_has_no_owner() {
-        let (client, ends) = connected();
-        drop(client);
+        let (_sockets, ends) = connected();
         let gone = Ends { client: "127.0.0.1:1".parse().unwrap(), ..ends };
         assert_eq!(owner(gone), None);
     }
 
     #[test]
     fn our_own_socket_is_no_descendants() {
-        let (_client, ends) = connected();
+        let (_sockets, ends) = connected();
         assert!(!is_descendant(ends));
     }
 
