@@ -21,3 +21,6 @@ mod process;
 mod proxy;
 mod routes;
 mod run;
+
+#[doc(hidden)]
+pub mod cli;

@@ -1,0 +1,194 @@
+//! `authsome login`
+
+mod binding;
+mod input;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use authsome_providers::{AuthType, FieldSpec, FlowType, Provider};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::audit::EventName;
+use crate::auth::record::ConnectionStatus;
+use crate::auth::{self, AuthService, Login};
+
+use super::Outcome;
+use super::desk::{DONE, Desk, event};
+use super::dial::DialArgs;
+use super::failure::{Failure, usage};
+use super::terminal::Terminal;
+use input::{Asked, Values};
+
+const EXAMPLES: &str = "\
+Examples:
+  authsome login openai                         asks for the key, without showing it
+  authsome login openai --stdin < key.txt       takes it from a file
+  pass show openai | authsome login openai      or from another program
+  authsome login gitlab --base-url https://gitlab.example.com
+  authsome login openai --connection work       a second key beside the first
+  printf 'tenant=acme\\nemail=me@acme.test\\napi_key=...\\n' | authsome login zendesk --stdin
+
+A key is taken from the variable that the provider's definition names, else you are asked, else it is read from
+standard input. Several values on standard input stand one a line: as name=value, or in the order in which you would
+be asked. A key is never an argument: others could read it there.";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Flow {
+    Pkce,
+    DeviceCode,
+    DcrPkce,
+    ApiKey,
+}
+
+impl From<Flow> for FlowType {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Pkce => Self::Pkce,
+            Flow::DeviceCode => Self::DeviceCode,
+            Flow::DcrPkce => Self::DcrPkce,
+            Flow::ApiKey => Self::ApiKey,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct LoginArgs {
+    /// The provider's name
+    provider: String,
+    /// How to authenticate
+    #[arg(long, value_enum)]
+    flow: Option<Flow>,
+    /// What the connection is called [default: default]
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+    /// The scopes to ask for, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    scopes: Vec<String>,
+    /// The installation, for providers that run in many places
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// The OAuth client's id
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// Forget what is stored for this connection and begin anew
+    #[arg(long)]
+    reset: bool,
+    /// Replace a connection that works
+    #[arg(long)]
+    force: bool,
+    /// Read standard input at once; ask nothing
+    #[arg(long)]
+    stdin: bool,
+    /// Do not open a browser
+    #[arg(long)]
+    no_browser: bool,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Allow a stored credential what the definition says today; shows the difference and asks
+    #[arg(long, conflicts_with_all = ["stdin", "reset", "force", "base_url", "flow"])]
+    rebind: bool,
+    #[command(flatten)]
+    pub(super) dial: DialArgs,
+}
+
+impl LoginArgs {
+    fn connection(&self) -> &str {
+        self.connection.as_deref().unwrap_or("default")
+    }
+}
+
+pub(super) fn run(desk: &Desk, args: &LoginArgs) -> Outcome {
+    let auth = desk.auth()?;
+    let provider = auth.provider(&args.provider)?;
+    let name = &args.provider;
+    let connection = if args.rebind {
+        binding::rebind(desk, &auth, name, args.connection.as_deref())?
+    } else {
+        connect(desk, &auth, &provider, args)?
+    };
+    desk.record(event(EventName::Login, name, Some(&connection)))?;
+    let document = json!({"status": "success", "provider": name, "connection": connection, "record_status": "connected"});
+    desk.output
+        .done(&document, &format!("{} is connected as {connection}", provider.definition.display_name()))?;
+    Ok(DONE)
+}
+
+fn connect(
+    desk: &Desk,
+    auth: &AuthService,
+    provider: &Provider,
+    args: &LoginArgs,
+) -> Result<String, Failure> {
+    let auth_type = chosen(auth, provider, args)?;
+    auth.vault()?;
+    refuse_if_connected(auth, args)?;
+    let mut values = Values::new();
+    if let Some(base_url) = &args.base_url {
+        values.insert("base_url".into(), base_url.as_str().into());
+    }
+    let fields = auth.login_fields(&args.provider, auth_type)?;
+    known(&values, &fields, &args.provider)?;
+    let asked =
+        Asked { provider, fields: &fields, environment: &desk.config.environment, output: desk.output };
+    if args.stdin {
+        asked.read_all(&mut io::stdin().lock(), &mut values)?;
+    } else {
+        let mut terminal = Terminal::attached(args.timeout.map(Duration::from_secs));
+        asked.gather(terminal.as_mut(), &mut io::stdin().lock(), &mut values)?;
+    }
+    let made = auth.login(&Login {
+        provider: &args.provider,
+        connection: Some(args.connection()),
+        auth_type,
+        values,
+        force: args.force || args.reset,
+    })?;
+    Ok(made.record.connection_name)
+}
+
+/// The kind of credential that is typed in. Flows that this program does not have yet are refused.
+fn chosen(auth: &AuthService, provider: &Provider, args: &LoginArgs) -> Result<Option<AuthType>, Failure> {
+    let flow = args.flow.map(FlowType::from);
+    if let Some(flow) = flow {
+        auth.check_flow(&args.provider, flow)?;
+    }
+    let for_oauth = !args.scopes.is_empty() || args.client_id.is_some();
+    match provider.definition.flow() {
+        _ if !for_oauth => Ok(flow.map(FlowType::auth_type)),
+        FlowType::ApiKey => {
+            Err(usage(format!("{} takes a key: --scopes and --client-id are for OAuth", args.provider)))
+        }
+        flow => Err(auth::Error::UnsupportedFlow { provider: args.provider.clone(), flow }.into()),
+    }
+}
+
+/// Says so before anything is typed in.
+fn refuse_if_connected(auth: &AuthService, args: &LoginArgs) -> Result<(), Failure> {
+    let listed = auth.list_connections(Some(&args.provider))?;
+    let works =
+        listed.iter().any(|one| one.name == args.connection() && one.status == ConnectionStatus::Connected);
+    if !works || args.force || args.reset {
+        return Ok(());
+    }
+    let (provider, connection) = (args.provider.clone(), args.connection().to_owned());
+    Err(auth::Error::AlreadyConnected { provider, connection }.into())
+}
+
+fn known(values: &Values, fields: &[FieldSpec], provider: &str) -> Result<(), Failure> {
+    match values.keys().find(|name| fields.iter().all(|field| field.name != **name)) {
+        Some(name) => Err(usage(format!("{provider} has no {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// What stands in the templates of the hosts: everything given that is not secret.
+fn open_values(fields: &[FieldSpec], values: &Values) -> BTreeMap<String, String> {
+    let open = fields.iter().filter(|field| !field.secret);
+    open.filter_map(|field| Some((field.name.clone(), values.get(&field.name)?.expose().clone()))).collect()
+}

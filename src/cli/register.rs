@@ -1,0 +1,80 @@
+//! `authsome register`
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use authsome_providers::ProviderDefinition;
+use clap::Args;
+use serde_json::json;
+
+use crate::audit::EventName;
+use crate::auth;
+
+use super::desk::{DONE, Desk, event};
+use super::failure::{Failure, usage};
+use super::terminal::{Prompt, Terminal};
+use super::{Outcome, destination};
+
+/// No definition is larger, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  authsome register acme.json
+  authsome inspect --schema     what a definition may hold
+
+The definition says where a credential may go. Look at its hosts before you log in.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RegisterArgs {
+    /// The definition's file
+    path: PathBuf,
+    /// Replace a definition of the same name, bundled ones too
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(desk: &Desk, args: &RegisterArgs) -> Outcome {
+    let auth = desk.auth()?;
+    let file = args.path.display().to_string();
+    let text = read(&args.path)?;
+    let definition = auth.parse_definition(&file, &text)?;
+    desk.output.say(&endpoints(&definition));
+    if let Some(mut terminal) = Terminal::attached(None)
+        && !terminal.confirm("Add this provider?")?
+    {
+        return Err(auth::Error::InputCancelled.into());
+    }
+    auth.register_provider(&file, &text, args.force)?;
+    let name = definition.name();
+    desk.record(event(EventName::Register, name, None))?;
+    let document = json!({"status": "registered", "provider": name});
+    desk.output.done(&document, &format!("{name} is registered; connect it with: authsome login {name}"))?;
+    Ok(DONE)
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| usage(format!("{} cannot be read: {error}", path.display()));
+    let mut text = String::new();
+    std::fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_string(&mut text)).map_err(failed)?;
+    Ok(text)
+}
+
+/// Where the credential would go, and which servers would see it on the way to a login.
+fn endpoints(definition: &ProviderDefinition) -> String {
+    let values = BTreeMap::new();
+    let hosts = destination::hosts(definition, &values);
+    let mut lines = vec![format!("{} [{}]", definition.display_name(), definition.name())];
+    lines.extend(hosts.into_iter().map(|host| format!("  credential goes to  {host}")));
+    let servers = definition.auth_endpoints(&values);
+    lines.extend(
+        servers.into_iter().map(|at| format!("  signs in at         {}:{}{}", at.host, at.port, at.path)),
+    );
+    let read = definition.env_vars();
+    if !read.is_empty() {
+        lines.push(format!("  login reads         {}", read.join(", ")));
+    }
+    lines.join("\n")
+}
