@@ -107,6 +107,10 @@ fn values_that_cannot_be_sent_or_do_not_fit_are_refused_without_being_told() {
     for tenant in ["", "a.b", "evil.com/", "UPPER"] {
         assert!(matches!(auth.login(&desk(tenant)), Err(Error::AuthenticationFailed { .. })), "{tenant}");
     }
+    let mut colon = desk("acme");
+    colon.values.insert("email".to_owned(), "ann:canary@example.com".into());
+    let error = auth.login(&colon).err().unwrap().to_string();
+    assert!(error.contains("colon") && !error.contains("canary"), "what Basic cannot carry: {error}");
     let unknown = Login { values: values(&[("api_key", "sk-1"), ("colour", "x")]), ..acme(None, "") };
     assert!(matches!(auth.login(&unknown), Err(Error::Usage(_))));
     assert!(matches!(auth.login(&acme(Some("../x"), "sk-1")), Err(Error::Usage(_))));

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
@@ -40,7 +40,7 @@ impl SqliteBackend {
     /// # Errors
     /// When it is damaged, too new, another program's, no regular file of ours, locked or unreadable.
     pub fn open(path: &Path) -> Result<Self, BackendError> {
-        let connection = connect(path)?;
+        let connection = connect_patiently(path)?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(Some(connection)) })
     }
 
@@ -57,7 +57,7 @@ impl SqliteBackend {
             self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => connect(&self.path)?,
+            None => connect_patiently(&self.path)?,
         };
         let outcome = action(&mut connection);
         if !matches!(outcome, Err(BackendError::Failed(_) | BackendError::Corrupt(_))) {
@@ -112,6 +112,20 @@ impl Backend for SqliteBackend {
             transaction.commit()?;
             Ok(present)
         })
+    }
+}
+
+/// Several processes that lay out one new store, or switch it to its journal, get "locked" at once
+/// where SQLite sees that waiting would not end.
+fn connect_patiently(path: &Path) -> Result<Connection, BackendError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match connect(path) {
+            Err(BackendError::Locked(_)) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
     }
 }
 
