@@ -26,6 +26,7 @@ use crate::vault::GenerationReader;
 
 mod authority;
 mod explain;
+mod home_ca;
 mod roots;
 mod run;
 mod service;

@@ -3,11 +3,14 @@
 //! [`run`] is all that the program does. Each verb has its file; [`output`] is the only printer.
 
 mod arguments;
+mod ca;
 mod completions;
 mod connection;
 mod desk;
 mod destination;
 mod dial;
+mod doctor;
+mod explain;
 mod export;
 mod failure;
 mod get;
@@ -20,9 +23,12 @@ mod login;
 mod logout;
 mod output;
 mod profile;
+mod proxy;
 mod register;
 mod remove;
 mod revoke;
+mod routing;
+mod run;
 mod table;
 mod terminal;
 mod time;
@@ -75,7 +81,12 @@ fn execute(parsed: Arguments, output: Output) -> Outcome {
     let config = config::load(parsed.flags(), &ProcessEnvironment)?;
     let log = logging::start(&config);
     let desk = Desk::new(config, output);
-    desk.open(&log)?;
+    if !matches!(parsed.command, Command::Doctor) {
+        desk.open(&log)?;
+    }
+    if parsed.command.dials() {
+        desk.name_trust_from_file();
+    }
     desk.refuse_inside_run(parsed.command.refused_inside_run())?;
     dispatch(&desk, parsed.command)
 }
@@ -84,10 +95,12 @@ fn dispatch(desk: &Desk, command: Command) -> Outcome {
     match command {
         Command::Init => init::run(desk),
         Command::Login(args) => login::run(desk, &args),
+        Command::Run(args) => run::run(desk, &args),
         Command::List(args) => list::run(desk, &args),
         Command::Get(args) => get::run(desk, &args),
         Command::Export(args) => export::run(desk, &args),
         Command::Inspect(args) => inspect::run(desk, &args),
+        Command::Explain(args) => explain::run(desk, &args),
         Command::Logout(args) => logout::run(desk, &args),
         Command::Revoke(args) => revoke::run(desk, &args),
         Command::Register(args) => register::run(desk, &args),
@@ -96,6 +109,9 @@ fn dispatch(desk: &Desk, command: Command) -> Outcome {
         Command::Profile(command) => profile::run(desk, &command),
         Command::Log(args) => log::run(desk, &args),
         Command::Whoami => whoami::run(desk),
+        Command::Doctor => doctor::run(desk),
+        Command::Ca(command) => ca::run(desk, &command),
+        Command::Proxy(args) => proxy::run(desk, &args),
         Command::Completions(args) => completions::run(&args, desk.output),
     }
 }

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, Styles, styling::AnsiColor};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use super::dial::DialArgs;
 use super::{
-    completions, connection, export, get, inspect, list, log, login, logout, profile, register, remove,
-    revoke,
+    ca, completions, connection, explain, export, get, inspect, list, log, login, logout, profile, proxy,
+    register, remove, revoke, run,
 };
 use crate::config::Flags;
 
@@ -85,6 +84,8 @@ pub(super) enum Command {
     Init,
     /// Store a credential for a provider
     Login(login::LoginArgs),
+    /// Run a command whose requests carry your credentials
+    Run(run::RunArgs),
     /// Show all providers and how they are connected
     List(list::ListArgs),
     /// Show a connection, its secrets hidden
@@ -93,6 +94,8 @@ pub(super) enum Command {
     Export(export::ExportArgs),
     /// Show a provider's definition as JSON
     Inspect(inspect::InspectArgs),
+    /// Show what would happen to a request, and why
+    Explain(explain::ExplainArgs),
     /// Remove a connection from this machine
     Logout(logout::LogoutArgs),
     /// Give up a provider's connections
@@ -111,6 +114,13 @@ pub(super) enum Command {
     Log(log::LogArgs),
     /// Show the home, the profile and what is connected
     Whoami,
+    /// Check that everything works, and say how to mend what does not
+    Doctor,
+    /// Show the certificate authority of this home
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
+    /// Serve as a proxy until told to stop
+    Proxy(proxy::ProxyArgs),
     /// Print a script that completes this command in your shell
     Completions(completions::CompletionsArgs),
 }
@@ -122,6 +132,9 @@ impl Command {
             Self::Login(_) => Some("login"),
             Self::Get(args) => args.show_secret.then_some("get --show-secret"),
             Self::Export(_) => Some("export"),
+            Self::Run(_) => Some("run"),
+            Self::Proxy(_) => Some("proxy"),
+            Self::Ca(command) => command.changes(),
             Self::Logout(_) => Some("logout"),
             Self::Revoke(_) => Some("revoke"),
             Self::Register(_) => Some("register"),
@@ -131,17 +144,26 @@ impl Command {
             Self::Init
             | Self::List(_)
             | Self::Inspect(_)
+            | Self::Explain(_)
             | Self::Log(_)
             | Self::Whoami
+            | Self::Doctor
             | Self::Completions(_) => None,
         }
     }
 
-    fn dial(&self) -> Option<&DialArgs> {
+    /// Whether it may dial, and so cares where names are found and whom to trust.
+    pub(super) fn dials(&self) -> bool {
+        matches!(self, Self::Login(_) | Self::Run(_) | Self::Revoke(_) | Self::Proxy(_) | Self::Doctor)
+    }
+
+    fn add_to(&self, flags: &mut Flags) {
         match self {
-            Self::Login(args) => Some(&args.dial),
-            Self::Revoke(args) => Some(&args.dial),
-            _ => None,
+            Self::Login(args) => args.dial.add_to(flags),
+            Self::Revoke(args) => args.dial.add_to(flags),
+            Self::Run(args) => args.add_to(flags),
+            Self::Proxy(args) => args.add_to(flags),
+            _ => {}
         }
     }
 }
@@ -150,19 +172,10 @@ impl Arguments {
     /// What the configuration is made of, beside the environment and the file.
     pub(super) fn flags(&self) -> Flags {
         let Globals { json, quiet, no_color, verbose, profile, home, log_file, .. } = self.globals.clone();
-        let dial = self.command.dial().cloned().unwrap_or_default();
-        Flags {
-            home,
-            profile,
-            json,
-            quiet,
-            no_color,
-            verbose,
-            log_file: log_file.map(PathBuf::from),
-            upstream_ca: dial.upstream_ca,
-            connect_to: dial.connect_to,
-            ..Flags::default()
-        }
+        let log_file = log_file.map(PathBuf::from);
+        let mut flags = Flags { home, profile, json, quiet, no_color, verbose, log_file, ..Flags::default() };
+        self.command.add_to(&mut flags);
+        flags
     }
 }
 

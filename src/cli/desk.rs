@@ -1,34 +1,37 @@
 //! What every verb works with.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
+use crate::app::App;
 use crate::audit::{self, Event, EventName};
 use crate::auth::{self, AuthService};
-use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::home::Home;
+use crate::run;
 
 use super::failure::Failure;
 use super::logging::Log;
 use super::output::Output;
 
-/// The configuration, what can be done with it, and the printer.
+/// The application, and the printer.
 pub(super) struct Desk {
-    pub(super) config: Config,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) app: App,
     pub(super) output: Output,
 }
 
 impl Desk {
     pub(super) fn new(config: Config, output: Output) -> Self {
-        Self { config, clock: Arc::new(SystemClock), output }
+        Self { app: App::new(config), output }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        self.app.config()
     }
 
     /// Opens the home, and the log in it.
     pub(super) fn open(&self, log: &Log) -> Result<Home, Failure> {
         let home = self.home()?;
-        if let Some(path) = &self.config.log_file
+        if let Some(path) = &self.config().log_file
             && let Err(error) = log.open(path)
         {
             self.output.warn(&format!("nothing is logged: {} cannot be opened: {error}", path.display()));
@@ -38,35 +41,40 @@ impl Desk {
 
     /// The home, made when it is missing.
     pub(super) fn home(&self) -> Result<Home, Failure> {
-        Ok(Home::open(&self.config.home, &*self.clock).map_err(auth::Error::from)?)
+        Ok(self.app.home()?)
     }
 
     /// Connections and definitions of the profile.
     pub(super) fn auth(&self) -> Result<AuthService, Failure> {
-        let builder = AuthService::builder()
-            .home(&self.config.home)
-            .profile(&self.config.profile)
-            .master_key(self.config.master_key.clone())
-            .provided_keys(self.config.provided_keys.clone())
-            .clock(self.clock.clone());
-        Ok(builder.build()?)
+        Ok(self.app.auth()?)
     }
 
     /// The time in Unix seconds.
     pub(super) fn now(&self) -> i64 {
-        self.clock.unix_seconds()
+        self.app.clock().unix_seconds()
     }
 
     /// Writes an event, of this profile unless it names another, into the audit log, and returns when it is on disk.
     pub(super) fn record(&self, event: Event<'_>) -> Result<(), Failure> {
-        let event = Event { profile: event.profile.or(Some(&self.config.profile)), ..event };
-        audit::append(&self.home()?, &*self.clock, &event).map_err(auth::Error::from)?;
+        let event = Event { profile: event.profile.or(Some(&self.config().profile)), ..event };
+        audit::append(&self.home()?, &**self.app.clock(), &event).map_err(auth::Error::from)?;
         Ok(())
+    }
+
+    /// Says what `config.json` changes about whom we trust and where we dial.
+    pub(super) fn name_trust_from_file(&self) {
+        for name in &self.config().trust_from_file {
+            self.output.note(&format!("{name} of config.json is in force"));
+        }
+    }
+
+    fn is_inside_run(&self) -> bool {
+        self.config().inside_run || run::is_inside(self.config().runtime_folder.as_deref())
     }
 
     /// Stops a command that changes or reveals something inside a run.
     pub(super) fn refuse_inside_run(&self, command: Option<&'static str>) -> Result<(), Failure> {
-        let Some(command) = command.filter(|_| self.config.inside_run) else { return Ok(()) };
+        let Some(command) = command.filter(|_| self.is_inside_run()) else { return Ok(()) };
         let reason = format!("inside-run: {command}");
         self.record(Event {
             outcome: Some("refused"),

@@ -4,14 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::config::Flags;
+
 /// How servers are found and verified.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection options")]
 pub(super) struct DialArgs {
     /// Trust the certificates in this PEM file too; may be repeated
     #[arg(long, value_name = "PEM")]
-    pub(super) upstream_ca: Vec<PathBuf>,
+    upstream_ca: Vec<PathBuf>,
     /// Dial ADDR:PORT2 where HOST:PORT is asked for; TLS is verified for HOST all the same; may be repeated
     #[arg(long, value_name = "HOST:PORT:ADDR:PORT2")]
-    pub(super) connect_to: Vec<String>,
+    connect_to: Vec<String>,
+}
+
+impl DialArgs {
+    pub(super) fn add_to(&self, flags: &mut Flags) {
+        flags.upstream_ca.clone_from(&self.upstream_ca);
+        flags.connect_to.clone_from(&self.connect_to);
+    }
 }

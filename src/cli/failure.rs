@@ -1,44 +1,41 @@
 //! Why a command fails: the chain of causes, the exit code, and what to do about it.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::io;
 
 use serde_json::{Value, json};
 
-use crate::{auth, config};
+use crate::auth::Error;
+use crate::home::files::FileError;
+use crate::run::child::ChildError;
+use crate::vault::{GenerationError, VaultError};
+use crate::{config, home};
 
 /// The exit code of a command that was called wrongly.
 pub(super) const USAGE: u8 = 2;
+/// What is named in machine-readable output where nothing more precise fits.
+const BASE: &str = "AuthsomeError";
 
 /// Why a command did not succeed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum Failure {
     /// What was asked cannot be done.
-    #[error(transparent)]
-    Authsome(#[from] auth::Error),
+    App(anyhow::Error),
     /// What was to be asked or given cannot be read.
-    #[error("standard input cannot be read")]
-    Input(#[source] io::Error),
+    Input(io::Error),
     /// The answer cannot be printed.
-    #[error("standard output cannot be written")]
-    Output(#[from] io::Error),
+    Output(io::Error),
 }
 
 impl Failure {
     /// The name in machine-readable output.
     pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Authsome(error) => error.name(),
-            Self::Input(_) | Self::Output(_) => "AuthsomeError",
-        }
+        self.verdict().0
     }
 
     /// The exit code.
     pub(super) fn exit_code(&self) -> u8 {
-        match self {
-            Self::Authsome(error) => error.exit_code(),
-            Self::Input(_) | Self::Output(_) => 1,
-        }
+        self.verdict().1
     }
 
     /// Whether the reader of our output has gone away: no reason to complain.
@@ -47,38 +44,23 @@ impl Failure {
     }
 
     /// Itself and its causes, each level once.
-    pub(super) fn message(&self) -> String {
-        let mut message = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let level = error.to_string();
-            if !message.ends_with(&level) {
-                message.push_str(": ");
-                message.push_str(&level);
-            }
-            cause = error.source();
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::App(error) => joined(error.chain()),
+            Self::Input(error) => format!("standard input cannot be read: {error}"),
+            Self::Output(error) => format!("standard output cannot be written: {error}"),
         }
-        message
     }
 
     /// What to do, where the message does not say it.
     pub(super) fn fix(&self) -> Option<String> {
-        let Self::Authsome(error) = self else { return None };
-        let fix = match error {
-            auth::Error::ConnectionNotFound { provider, .. } => {
-                format!("authsome connection list {provider}")
-            }
-            auth::Error::RefreshFailed { provider, connection, .. } => {
-                format!("authsome login {provider} --connection {connection} --force")
-            }
-            auth::Error::InvalidProviderSchema { .. } => "authsome inspect openai --schema".to_owned(),
-            auth::Error::StoreUnavailable(_) | auth::Error::EncryptionUnavailable(_) => {
-                "authsome doctor".to_owned()
-            }
-            auth::Error::RefusedInsideRun(_) => "run the command outside of the run".to_owned(),
-            _ => return None,
-        };
-        Some(fix)
+        if let Some(error) = self.cause::<Error>() {
+            return fix(error);
+        }
+        match self.cause::<io::Error>()?.kind() {
+            io::ErrorKind::AddrInUse => Some("choose another port with --listen".to_owned()),
+            _ => None,
+        }
     }
 
     /// The document that `--json` prints.
@@ -89,22 +71,133 @@ impl Failure {
         }
         document
     }
+
+    /// Name and exit code.
+    fn verdict(&self) -> (&'static str, u8) {
+        if let Some(error) = self.cause::<Error>() {
+            return (error.name(), error.exit_code());
+        }
+        if let Some(error) = self.cause::<ChildError>() {
+            return (BASE, error.exit_code());
+        }
+        let store = self.cause::<home::Error>().is_some()
+            || self.cause::<VaultError>().is_some()
+            || self.cause::<GenerationError>().is_some()
+            || self.cause::<FileError>().is_some();
+        if store { ("StoreUnavailableError", 7) } else { (BASE, 1) }
+    }
+
+    /// The outermost cause of a type.
+    fn cause<T: StdError + 'static>(&self) -> Option<&T> {
+        let Self::App(error) = self else { return None };
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+}
+
+/// The messages of a chain, without those that repeat the end of the one before.
+fn joined<'a>(chain: impl Iterator<Item = &'a (dyn StdError + 'static)>) -> String {
+    let mut message = String::new();
+    for cause in chain {
+        let level = cause.to_string();
+        if message.is_empty() {
+            message = level;
+        } else if !message.ends_with(&level) {
+            message = format!("{message}: {level}");
+        }
+    }
+    message
+}
+
+fn fix(error: &Error) -> Option<String> {
+    let fix = match error {
+        Error::ConnectionNotFound { provider, .. } => format!("authsome connection list {provider}"),
+        Error::RefreshFailed { provider, connection, .. } => {
+            format!("authsome login {provider} --connection {connection} --force")
+        }
+        Error::InvalidProviderSchema { .. } => "see authsome inspect --schema".to_owned(),
+        Error::StoreUnavailable(_) | Error::EncryptionUnavailable(_) => "see authsome doctor".to_owned(),
+        Error::RefusedInsideRun(command) if command == "run" => {
+            "run the command directly, it is covered".to_owned()
+        }
+        Error::RefusedInsideRun(_) => "run it outside, or let your human do so".to_owned(),
+        _ => return None,
+    };
+    Some(fix)
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::App(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::App(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
 }
 
 impl From<config::Error> for Failure {
     fn from(error: config::Error) -> Self {
-        let error = match error {
-            config::Error::Home(error) => error.into(),
+        match error {
+            config::Error::Home(error) => Error::from(error).into(),
             config::Error::TwoMasterKeys | config::Error::NotText(_) => {
-                auth::Error::EncryptionUnavailable(error.into())
+                Error::EncryptionUnavailable(error.into()).into()
             }
-            config::Error::NoHome | config::Error::HomePath(_) => auth::Error::StoreUnavailable(error.into()),
-        };
-        Self::Authsome(error)
+            config::Error::NoHome | config::Error::HomePath(_) => {
+                Error::StoreUnavailable(error.into()).into()
+            }
+        }
     }
 }
 
 /// A command line that makes no sense, in our own words.
 pub(crate) fn usage(message: impl Into<String>) -> Failure {
-    auth::Error::Usage(message.into()).into()
+    Error::Usage(message.into()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    fn failed(error: impl Into<anyhow::Error>) -> Failure {
+        Failure::App(error.into().context("cannot do it"))
+    }
+
+    #[test]
+    fn the_cause_decides_name_and_exit_code_however_deep_it_lies() {
+        let missing = Error::CredentialMissing { provider: "openai".into() };
+        let failure = failed(missing);
+        assert_eq!((failure.name(), failure.exit_code()), ("CredentialMissingError", 5));
+        let not_found = ChildError::NotFound { program: "nope".into() };
+        assert_eq!(failed(not_found).exit_code(), 127);
+        let refused = ChildError::NotExecutable {
+            program: "nope".into(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        assert_eq!(failed(refused).exit_code(), 126);
+        assert_eq!(failed(VaultError::WrongMasterKey).exit_code(), 7);
+        assert_eq!(failed(io::Error::other("x")).exit_code(), 1);
+        let taken: Result<(), io::Error> = Err(io::ErrorKind::AddrInUse.into());
+        let failure = Failure::App(taken.context("cannot listen").unwrap_err());
+        assert_eq!(failure.fix().as_deref(), Some("choose another port with --listen"));
+    }
+
+    #[test]
+    fn a_chain_is_told_once() {
+        let inner = VaultError::WrongMasterKey;
+        let failure = Failure::from(Error::from(inner));
+        assert_eq!(
+            failure.message(),
+            "the vault cannot be unlocked: the master key is not the one that sealed this vault"
+        );
+    }
 }

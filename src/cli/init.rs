@@ -7,7 +7,7 @@ use super::desk::{DONE, Desk};
 
 pub(super) fn run(desk: &Desk) -> Outcome {
     desk.auth()?.vault()?;
-    let home = desk.config.home.display().to_string();
+    let home = desk.config().home.display().to_string();
     desk.output.done(&json!({"status": "initialized", "home": home}), &format!("{home} is ready"))?;
     Ok(DONE)
 }

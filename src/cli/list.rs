@@ -28,6 +28,7 @@ pub(super) struct ListArgs {
 pub(super) fn run(desk: &Desk, args: &ListArgs) -> Outcome {
     let auth = desk.auth()?;
     let mut listed = auth.list_providers()?;
+    let total = listed.len();
     if args.connected {
         listed.retain(|listed| !listed.connections.is_empty());
     }
@@ -35,7 +36,7 @@ pub(super) fn run(desk: &Desk, args: &ListArgs) -> Outcome {
         listed.iter().filter(|listed| listed.provider.source == source).map(document).collect()
     };
     let all = json!({"bundled": of(Source::Bundled), "custom": of(Source::Custom)});
-    desk.output.answer(&all, || text(&listed, desk.now()))?;
+    desk.output.answer(&all, || text(&listed, total, desk.now()))?;
     for broken in &auth.definitions().broken {
         desk.output.warn(&format!("providers/{} is left out: {}", broken.file, broken.error));
     }
@@ -72,11 +73,11 @@ pub(super) fn connection(connection: &ListedConnection, fallback: &str) -> Value
     document.into()
 }
 
-fn text(listed: &[ListedProvider], now: i64) -> String {
+fn text(listed: &[ListedProvider], total: usize, now: i64) -> String {
     let connected = listed.iter().filter(|one| one.standing == ProviderStanding::Connected).count();
     let header = ["Provider", "Source", "Auth", "Connection", "Status", "Expires"];
     let rows = table::render(header, listed.iter().flat_map(|one| rows(one, now)));
-    format!("Providers: {} total, {connected} connected\n\n{rows}", listed.len())
+    format!("Providers: {total} total, {connected} connected\n\n{rows}")
 }
 
 /// A row for each connection, or one that says there is none.

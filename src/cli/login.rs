@@ -135,7 +135,7 @@ fn connect(
     let fields = auth.login_fields(&args.provider, auth_type)?;
     known(&values, &fields, &args.provider)?;
     let asked =
-        Asked { provider, fields: &fields, environment: &desk.config.environment, output: desk.output };
+        Asked { provider, fields: &fields, environment: &desk.config().environment, output: desk.output };
     if args.stdin {
         asked.read_all(&mut io::stdin().lock(), &mut values)?;
     } else {

@@ -47,7 +47,8 @@ pub(super) fn run(desk: &Desk, command: &ProfileCommand) -> Outcome {
         ProfileCommand::List => list(desk)?,
         ProfileCommand::Create { name, description } => {
             let home = desk.home()?;
-            home.create_profile(name, description.as_deref(), &*desk.clock).map_err(auth::Error::from)?;
+            home.create_profile(name, description.as_deref(), &**desk.app.clock())
+                .map_err(auth::Error::from)?;
             note(desk, name, "created")?;
             let document = json!({"status": "created", "profile": name});
             desk.output.done(&document, &format!("profile {name} is there; use it with --profile {name}"))?;
@@ -76,7 +77,7 @@ fn list(desk: &Desk) -> Result<(), Failure> {
     let read = |name: &String| home.profile(name)?.metadata();
     let profiles: Vec<ProfileMetadata> =
         names.iter().map(read).collect::<Result<_, _>>().map_err(auth::Error::from)?;
-    let active = &desk.config.profile;
+    let active = &desk.config().profile;
     let documents: Vec<Value> = profiles.iter().map(|profile| document(profile, active)).collect();
     desk.output.answer(&documents, || {
         let rows = profiles.iter().map(|profile| {

@@ -28,9 +28,9 @@ pub(super) fn run(desk: &Desk) -> Outcome {
         .collect();
     let document = json!({
         "authsome_version": env!("CARGO_PKG_VERSION"),
-        "home_directory": desk.config.home.display().to_string(),
-        "active_profile": desk.config.profile,
-        "encryption_backend": desk.config.master_key.name(),
+        "home_directory": desk.config().home.display().to_string(),
+        "active_profile": desk.config().profile,
+        "encryption_backend": desk.config().master_key.name(),
         "vault_status": status,
         "connected_providers_count": providers.len(),
         "connected_providers": providers,
@@ -54,9 +54,9 @@ fn text(desk: &Desk, status: &str, connected: &BTreeMap<String, Vec<String>>) ->
     let mut text = format!(
         "Version    {}\nHome       {}\nProfile    {}\nKey        {}\nVault      {status}\nConnected  {}\n",
         env!("CARGO_PKG_VERSION"),
-        desk.config.home.display(),
-        desk.config.profile,
-        desk.config.master_key.name(),
+        desk.config().home.display(),
+        desk.config().profile,
+        desk.config().master_key.name(),
         connected.len(),
     );
     for (provider, connections) in connected {

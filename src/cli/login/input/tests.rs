@@ -140,7 +140,7 @@ fn several_values_stand_one_a_line_by_name_or_in_order() {
         assert_eq!((values["tenant"].as_str(), values["api_key"].as_str()), ("acme", "sk=3"), "{stdin}");
     }
     for stdin in ["", "acme\n", "1\n2\n3\n4\n5\n"] {
-        let error = gather(&provider, &[], None, stdin).unwrap_err().to_string();
+        let error = gather(&provider, &[], None, stdin).unwrap_err().message();
         assert!(error.contains("tenant, email, api_key"), "{error}");
     }
 }

@@ -1,0 +1,83 @@
+//! `authsome doctor`
+
+mod checks;
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::desk::{DONE, Desk};
+use super::failure::Failure;
+use super::output::visible;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// What one check found.
+struct Finding {
+    name: &'static str,
+    result: Result<String, Trouble>,
+}
+
+/// What is wrong, and what to do about it.
+struct Trouble {
+    message: String,
+    fix: Option<String>,
+}
+
+impl Trouble {
+    fn new(message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { message: message.into(), fix: Some(fix.into()) }
+    }
+}
+
+impl<E: Into<Failure>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        let failure = error.into();
+        // The usual advice is to call the doctor.
+        let fix = failure.fix().filter(|fix| !fix.contains("doctor"));
+        Self { message: failure.message(), fix }
+    }
+}
+
+pub(super) fn run(desk: &Desk) -> Outcome {
+    let findings: Vec<Finding> =
+        checks::ALL.iter().map(|(name, check)| Finding { name, result: check(desk) }).collect();
+    let healthy = findings.iter().all(|finding| finding.result.is_ok());
+    desk.output.answer(&document(desk, &findings), || text(&findings))?;
+    Ok(if healthy { DONE } else { ExitCode::FAILURE })
+}
+
+fn document(desk: &Desk, findings: &[Finding]) -> Value {
+    let checks: Vec<Value> = findings.iter().map(check).collect();
+    let issues: Vec<&str> =
+        findings.iter().filter_map(|finding| Some(finding.result.as_ref().err()?.message.as_str())).collect();
+    let providers = desk.auth().map(|auth| auth.definitions().registry.iter().count()).unwrap_or_default();
+    let profiles = desk.home().ok().and_then(|home| Some(home.profiles().ok()?.len())).unwrap_or_default();
+    json!({"checks": checks, "providers_count": providers, "profiles_count": profiles, "issues": issues})
+}
+
+fn check(finding: &Finding) -> Value {
+    let (ok, message, fix) = match &finding.result {
+        Ok(message) => (true, message, None),
+        Err(trouble) => (false, &trouble.message, trouble.fix.as_ref()),
+    };
+    json!({"name": finding.name, "ok": ok, "message": message, "fix": fix})
+}
+
+fn text(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.name.len()).max().unwrap_or_default();
+    let line = |finding: &Finding| {
+        let name = finding.name;
+        match &finding.result {
+            Ok(message) => format!("{GOOD}ok  {GOOD:#}  {name:width$}  {}\n", visible(message)),
+            Err(Trouble { message, fix }) => {
+                let fix = fix.iter().map(|fix| format!("      {:width$}  fix: {}\n", "", visible(fix)));
+                format!("{BAD}FAIL{BAD:#}  {name:width$}  {}\n{}", visible(message), fix.collect::<String>())
+            }
+        }
+    };
+    findings.iter().map(line).collect()
+}

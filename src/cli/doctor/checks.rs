@@ -1,0 +1,166 @@
+//! What the doctor looks at, in an order in which each check needs those before it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::auth::record::ConnectionStatus;
+use crate::auth::{self, AuthService, binding};
+use crate::clock;
+use crate::home::files;
+
+use super::super::desk::Desk;
+use super::super::failure::Failure;
+use super::Trouble;
+
+type Check = fn(&Desk) -> Result<String, Trouble>;
+
+pub(super) const ALL: [(&str, Check); 9] = [
+    ("home", home),
+    ("profile", profile),
+    ("master key", master_key),
+    ("store", store),
+    ("lock", lock),
+    ("definitions", definitions),
+    ("connections", connections),
+    ("audit log", audit_log),
+    ("certificates", certificates),
+];
+
+fn home(desk: &Desk) -> Result<String, Trouble> {
+    let home = desk.home()?;
+    let path = home.root().display();
+    let metadata = std::fs::metadata(home.root()).map_err(|error| Trouble::new(error.to_string(), ""))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Trouble::new(
+            format!("{path} is open to others (mode {mode:o})"),
+            format!("chmod 700 {path}"),
+        ));
+    }
+    Ok(path.to_string())
+}
+
+fn profile(desk: &Desk) -> Result<String, Trouble> {
+    let name = &desk.config().profile;
+    desk.home()?.profile(name).map_err(auth::Error::from)?;
+    Ok(name.clone())
+}
+
+fn master_key(desk: &Desk) -> Result<String, Trouble> {
+    match desk.auth()?.vault() {
+        Ok(_) => Ok(format!("{} opens the vault", desk.config().master_key.name())),
+        // A store that fails is the next check's.
+        Err(auth::Error::StoreUnavailable(_)) => Ok(desk.config().master_key.name().to_owned()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn store(desk: &Desk) -> Result<String, Trouble> {
+    let auth = desk.auth()?;
+    let records = auth.check_vault()?;
+    auth.vault()?.probe().map_err(auth::Error::from)?;
+    Ok(format!("{records} records open, and it can be written"))
+}
+
+fn lock(desk: &Desk) -> Result<String, Trouble> {
+    let auth = desk.auth()?;
+    drop(auth.profile().lock().map_err(auth::Error::from)?);
+    Ok("free".to_owned())
+}
+
+fn definitions(desk: &Desk) -> Result<String, Trouble> {
+    let auth = desk.auth()?;
+    let definitions = auth.definitions();
+    let mut wrong: Vec<String> = definitions
+        .broken
+        .iter()
+        .map(|broken| format!("providers/{}: {}", broken.file, broken.error))
+        .collect();
+    let mut overriding = Vec::new();
+    for provider in definitions.registry.iter() {
+        let name = provider.definition.name();
+        if provider.overrides_bundled {
+            overriding.push(name);
+        }
+        let claims = provider.definition.claims(&Default::default()).unwrap_or_default();
+        if claims.iter().any(|claim| !claim.is_routable()) {
+            wrong.push(format!(
+                "providers/{name}.json: a regex that leaves its domain open is not routed; add `domains`"
+            ));
+        }
+    }
+    if !wrong.is_empty() {
+        let folder = auth.home().providers_folder();
+        return Err(Trouble::new(
+            wrong.join("; "),
+            format!("edit or remove the file in {}", folder.display()),
+        ));
+    }
+    let count = definitions.registry.iter().count();
+    Ok(match overriding.as_slice() {
+        [] => format!("{count} providers"),
+        names => format!("{count} providers; bundled ones that yours replace: {}", names.join(", ")),
+    })
+}
+
+fn connections(desk: &Desk) -> Result<String, Trouble> {
+    let auth = desk.auth()?;
+    let snapshot = auth.snapshot()?;
+    let mut wrong: Vec<(String, String)> = snapshot
+        .unreadable
+        .into_iter()
+        .map(|one| {
+            let fix = format!("authsome login {} --connection {} --force", one.provider, one.connection);
+            (format!("{}/{}: {}", one.provider, one.connection, Failure::from(one.error).message()), fix)
+        })
+        .collect();
+    for connection in &snapshot.connections {
+        wrong.extend(ailing(&auth, connection, desk.now()));
+    }
+    if wrong.is_empty() {
+        return Ok(format!("{} usable", snapshot.connections.len()));
+    }
+    let (messages, fixes): (Vec<String>, Vec<String>) = wrong.into_iter().unzip();
+    Err(Trouble::new(messages.join("; "), fixes.join("; ")))
+}
+
+/// What keeps a connection from being used, and the fix.
+fn ailing(auth: &AuthService, connection: &auth::Connection, now: i64) -> Option<(String, String)> {
+    let record = &connection.record;
+    let (provider, name) = (&record.provider, &record.connection_name);
+    let again = format!("authsome login {provider} --connection {name}");
+    let status = record.status_at(now);
+    if status != ConnectionStatus::Connected {
+        return Some((format!("{provider}/{name} is {status}"), format!("{again} --force")));
+    }
+    let Ok(known) = auth.provider(provider) else {
+        return Some((format!("{provider}/{name} has no definition"), format!("authsome remove {provider}")));
+    };
+    let today = binding::today(&known.definition, record.auth_type, &record.template_values());
+    let changed = today.is_ok_and(|today| !record.binding_changes(&today).is_empty());
+    changed.then(|| {
+        (
+            format!("{provider}/{name}: its definition has changed since the login"),
+            format!("{again} --rebind"),
+        )
+    })
+}
+
+fn audit_log(desk: &Desk) -> Result<String, Trouble> {
+    let path = desk.home()?.audit_log();
+    files::open_append(&path).map_err(auth::Error::from)?;
+    Ok(format!("{} can be written", path.display()))
+}
+
+fn certificates(desk: &Desk) -> Result<String, Trouble> {
+    let Some(ca) = desk.app.home_ca()? else {
+        return Ok("runs make their own; this home has none yet".to_owned());
+    };
+    let now = desk.app.clock().since_epoch();
+    let ends = clock::rfc3339(i64::try_from(ca.not_after().as_secs()).unwrap_or(i64::MAX));
+    if now < ca.not_before() || ca.not_after() <= now {
+        let folder = desk.home()?.ca_folder();
+        let fix = format!("remove {} and export anew", folder.display());
+        return Err(Trouble::new(format!("the home's CA is not valid now; it ends {ends}"), fix));
+    }
+    Ok(format!("the home's CA is valid until {ends}"))
+}
