@@ -24,3 +24,6 @@ mod run;
 
 #[doc(hidden)]
 pub mod cli;
+
+#[cfg(fuzzing)]
+pub mod fuzzing;

@@ -53,6 +53,11 @@ mod tunnel;
 mod upgrade;
 mod upstream;
 
+#[cfg(fuzzing)]
+pub(crate) fn parse_client_hello(bytes: &[u8]) {
+    client_hello::parse(bytes);
+}
+
 /// So many sockets are served at once.
 const MAX_SOCKETS: usize = 4096;
 /// Idle upstream connections are looked at this often.
