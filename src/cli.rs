@@ -129,6 +129,11 @@ fn answer_parser(error: &clap::Error, output: Output) -> Outcome {
         ErrorKind::DisplayVersion | ErrorKind::DisplayHelp => {
             output.parser_text(&text.ansi().to_string(), true)?
         }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand
+            if output.is_json() =>
+        {
+            return Err(failure::usage("a command is missing; see authsome --help"));
+        }
         _ if output.is_json() => return Err(failure::usage(first_paragraph(&text.to_string()))),
         _ => {
             output.parser_text(&text.ansi().to_string(), false)?;

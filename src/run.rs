@@ -3,6 +3,7 @@
 pub(crate) mod child;
 pub(crate) mod environment;
 pub(crate) mod folder;
+mod kernel;
 pub(crate) mod shims;
 
 use std::path::Path;

@@ -21,12 +21,12 @@ const STYLES: Styles = Styles::styled()
 const EXAMPLES: &str = "\
 Start here:
   authsome login openai             store a key; you are asked for it
-  authsome run -- python agent.py   the agent's requests carry the key, the agent never sees it
+  authsome run -- python agent.py   its requests carry the key, it never sees it
   authsome list                     what is connected, and what could be
 
 Exit codes:
-  0 done   1 failed   2 called wrongly   3 no such provider   4 not authenticated
-  5 not connected   6 expired   7 vault not available   run: the command's own";
+  0 done  1 failed  2 called wrongly  3 no such provider  4 not authenticated
+  5 not connected  6 expired  7 vault not available  (run: the command's own)";
 
 /// Put API credentials into an agent's HTTPS requests, so that the agent never holds them.
 #[derive(Debug, Parser)]
@@ -38,7 +38,7 @@ Exit codes:
     arg_required_else_help = true,
     after_help = EXAMPLES,
     styles = STYLES,
-    max_term_width = 100
+    max_term_width = 80
 )]
 pub(super) struct Arguments {
     #[command(flatten)]

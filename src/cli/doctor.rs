@@ -19,11 +19,20 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 struct Finding {
     name: &'static str,
     result: Result<String, Trouble>,
+    usual_fix: &'static str,
+}
+
+impl Finding {
+    fn fix(&self) -> Option<&str> {
+        let trouble = self.result.as_ref().err()?;
+        Some(trouble.fix.as_deref().unwrap_or(self.usual_fix))
+    }
 }
 
 /// What is wrong, and what to do about it.
 struct Trouble {
     message: String,
+    /// Where something better than the usual fix is known.
     fix: Option<String>,
 }
 
@@ -43,8 +52,10 @@ impl<E: Into<Failure>> From<E> for Trouble {
 }
 
 pub(super) fn run(desk: &Desk) -> Outcome {
-    let findings: Vec<Finding> =
-        checks::ALL.iter().map(|(name, check)| Finding { name, result: check(desk) }).collect();
+    let findings: Vec<Finding> = checks::ALL
+        .iter()
+        .map(|(name, check, usual_fix)| Finding { name, result: check(desk), usual_fix })
+        .collect();
     let healthy = findings.iter().all(|finding| finding.result.is_ok());
     desk.output.answer(&document(desk, &findings), || text(&findings))?;
     Ok(if healthy { DONE } else { ExitCode::FAILURE })
@@ -60,11 +71,11 @@ fn document(desk: &Desk, findings: &[Finding]) -> Value {
 }
 
 fn check(finding: &Finding) -> Value {
-    let (ok, message, fix) = match &finding.result {
-        Ok(message) => (true, message, None),
-        Err(trouble) => (false, &trouble.message, trouble.fix.as_ref()),
+    let (ok, message) = match &finding.result {
+        Ok(message) => (true, message),
+        Err(trouble) => (false, &trouble.message),
     };
-    json!({"name": finding.name, "ok": ok, "message": message, "fix": fix})
+    json!({"name": finding.name, "ok": ok, "message": message, "fix": finding.fix()})
 }
 
 fn text(findings: &[Finding]) -> String {
@@ -73,9 +84,13 @@ fn text(findings: &[Finding]) -> String {
         let name = finding.name;
         match &finding.result {
             Ok(message) => format!("{GOOD}ok  {GOOD:#}  {name:width$}  {}\n", visible(message)),
-            Err(Trouble { message, fix }) => {
-                let fix = fix.iter().map(|fix| format!("      {:width$}  fix: {}\n", "", visible(fix)));
-                format!("{BAD}FAIL{BAD:#}  {name:width$}  {}\n{}", visible(message), fix.collect::<String>())
+            Err(Trouble { message, .. }) => {
+                let fix = visible(finding.fix().unwrap_or_default());
+                format!(
+                    "{BAD}FAIL{BAD:#}  {name:width$}  {}\n      {:width$}  fix: {fix}\n",
+                    visible(message),
+                    ""
+                )
             }
         }
     };

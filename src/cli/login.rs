@@ -29,11 +29,12 @@ Examples:
   pass show openai | authsome login openai      or from another program
   authsome login gitlab --base-url https://gitlab.example.com
   authsome login openai --connection work       a second key beside the first
-  printf 'tenant=acme\\nemail=me@acme.test\\napi_key=...\\n' | authsome login zendesk --stdin
+  printf 'acme\\nme@acme.test\\nKEY\\n' | authsome login zendesk --stdin
 
-A key is taken from the variable that the provider's definition names, else you are asked, else it is read from
-standard input. Several values on standard input stand one a line: as name=value, or in the order in which you would
-be asked. A key is never an argument: others could read it there.";
+A key is taken from the variable that the provider's definition names, else you
+are asked for it, else it is read from standard input. Several values there stand
+one a line: as name=value, or in the order in which you would be asked. A key is
+never an argument: others could read it.";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]

@@ -17,16 +17,16 @@ use super::routing::{RoutingArgs, choice};
 const EXAMPLES: &str = "\
 Examples:
   authsome run -- python agent.py
-  authsome run npm start                                the -- may be left out
-  authsome run --connection openai=work -- ./agent      another key than the default
-  authsome run --require openai,github -- ./agent       do not start without these
+  authsome run npm start                              the -- may be left out
+  authsome run --connection openai=work -- ./agent    another key than the default
+  authsome run --require openai,github -- ./agent     do not start without these
   authsome run --unmatched deny --allow pypi.org:443 -- ./agent
 
-The command sees placeholders where it would have keys. It ends with the command's own exit code;
-126 means that the command cannot be executed, 127 that it is not found.";
+The command sees placeholders where it would have keys. It ends with its own exit
+code; 126 means that it cannot be executed, 127 that it is not found.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "authsome run [OPTIONS] [--] <COMMAND>...")]
 pub(super) struct RunArgs {
     /// Providers that must be connected, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -43,11 +43,11 @@ pub(super) struct RunArgs {
     /// Print what would be set in the command's environment, and start nothing
     #[arg(long)]
     print_env: bool,
-    #[command(flatten)]
-    routing: RoutingArgs,
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required_unless_present = "print_env", trailing_var_arg = true)]
     command: Vec<OsString>,
+    #[command(flatten)]
+    routing: RoutingArgs,
 }
 
 impl RunArgs {

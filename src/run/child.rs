@@ -13,6 +13,7 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::kernel;
 use crate::process;
 
 /// Between SIGTERM and SIGKILL for what the child left behind.
@@ -103,6 +104,7 @@ pub(crate) fn supervise(signals: &Signals, mut command: Command, wait: bool) -> 
 
 fn start(command: &mut Command) -> Result<Pid, ChildError> {
     let program = command.get_program().to_string_lossy().into_owned();
+    kernel::release_signals(command);
     let spawned = command.spawn().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => ChildError::NotFound { program },
         _ => ChildError::NotExecutable { program, source },

@@ -3,5 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests stand outside: they open sockets and start processes")]
 #![expect(dead_code, reason = "the tests that use all of the support follow with the program")]
 
+mod cli_inside_run;
+mod cli_login;
+mod cli_output;
 mod support;
 mod support_itself;

@@ -13,22 +13,24 @@ use super::Trouble;
 
 type Check = fn(&Desk) -> Result<String, Trouble>;
 
-pub(super) const ALL: [(&str, Check); 9] = [
-    ("home", home),
-    ("profile", profile),
-    ("master key", master_key),
-    ("store", store),
-    ("lock", lock),
-    ("definitions", definitions),
-    ("connections", connections),
-    ("audit log", audit_log),
-    ("certificates", certificates),
+/// Name, check, and what most often helps.
+pub(super) const ALL: [(&str, Check, &str); 9] = [
+    ("home", home, "name another folder with --home, or mend this one as the message says"),
+    ("profile", profile, "choose one of authsome profile list"),
+    ("master key", master_key, "put the right key back: the file master.key, or AUTHSOME_MASTER_KEY"),
+    ("store", store, "put a copy of the profile's store.db back, or move it away and log in again"),
+    ("lock", lock, "end the process that holds the lock"),
+    ("definitions", definitions, "mend the file in providers/"),
+    ("connections", connections, "mend the vault first"),
+    ("audit log", audit_log, "make audit.log a file of your own that can be written"),
+    ("certificates", certificates, "remove the folder ca/, export anew and tell the clients"),
 ];
 
 fn home(desk: &Desk) -> Result<String, Trouble> {
     let home = desk.home()?;
     let path = home.root().display();
-    let metadata = std::fs::metadata(home.root()).map_err(|error| Trouble::new(error.to_string(), ""))?;
+    let metadata =
+        std::fs::metadata(home.root()).map_err(|error| Trouble { message: error.to_string(), fix: None })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(Trouble::new(

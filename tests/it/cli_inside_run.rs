@@ -1,0 +1,111 @@
+//! Inside a run an agent may look; what changes or reveals something is refused and noted.
+
+use crate::support::definition::{Definition, key_of};
+use crate::support::home::Home;
+
+const REFUSED: [&[&str]; 16] = [
+    &["export", "alpha"],
+    &["get", "alpha", "--show-secret"],
+    &["login", "alpha", "--stdin", "--force"],
+    &["logout", "alpha"],
+    &["revoke", "alpha"],
+    &["remove", "alpha"],
+    &["register", "/does/not/matter"],
+    &["connection", "default", "alpha", "default"],
+    &["profile", "create", "other"],
+    &["profile", "use", "default"],
+    &["ca", "export"],
+    &["proxy"],
+    &["run", "true"],
+    &["run", "--print-env"],
+    &["--json", "export"],
+    &["--json", "run", "--", "true"],
+];
+
+const ALLOWED: [&[&str]; 10] = [
+    &["list"],
+    &["get", "alpha"],
+    &["get", "alpha", "--field", "api_key"],
+    &["inspect", "alpha"],
+    &["explain", "https://api.alpha.test"],
+    &["whoami"],
+    &["doctor"],
+    &["log"],
+    &["connection", "list"],
+    &["ca", "status"],
+];
+
+fn connected() -> Home {
+    let home = Home::new();
+    home.define(&Definition::bearer("alpha", "api.alpha.test"));
+    home.login("alpha", &key_of("alpha"));
+    home
+}
+
+/// Runs a command of ours as a run's child, with or without the variable that tells it so.
+fn inside(home: &Home, arguments: &[&str], disguised: bool) -> std::process::Output {
+    let mut command = home.command();
+    command.arg("run").arg("--");
+    if disguised {
+        command.args(["env", "-u", "AUTHSOME_PROXY_MODE"]);
+    }
+    command
+        .arg(env!("CARGO_BIN_EXE_authsome"))
+        .arg("--home")
+        .arg(home.path())
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn what_changes_or_reveals_something_is_refused_and_audited() {
+    let home = connected();
+    for arguments in REFUSED {
+        let output = home.command().env("AUTHSOME_PROXY_MODE", "true").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} {output:?}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("refused inside a run") && !said.contains(&key_of("alpha")), "{said}");
+    }
+    let audit = home.audit();
+    let refused = audit.iter().filter(|entry| entry["event"] == "refused");
+    assert_eq!(refused.count(), REFUSED.len());
+    assert!(audit.iter().any(|entry| entry["reason"] == "inside-run: get --show-secret"), "{audit:?}");
+}
+
+#[test]
+fn looking_is_allowed() {
+    let home = connected();
+    for arguments in ALLOWED {
+        let output = home.command().env("AUTHSOME_PROXY_MODE", "true").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?} {output:?}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(&key_of("alpha")), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_child_of_a_run_cannot_hide_that_it_is_one() {
+    let home = connected();
+    for disguised in [false, true] {
+        let output = inside(&home, &["export", "alpha"], disguised);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(!String::from_utf8_lossy(&output.stdout).contains(&key_of("alpha")), "{output:?}");
+        assert!(inside(&home, &["list"], disguised).status.success());
+    }
+    let nested = inside(&home, &["run", "true"], false);
+    assert!(String::from_utf8_lossy(&nested.stderr).contains("run the command directly"), "{nested:?}");
+}
+
+#[test]
+fn all_after_the_command_is_the_commands_own() {
+    let home = connected();
+    let script = "printf '%s|' \"$@\"";
+    for leading in [&["run", "sh"][..], &["run", "--", "sh"], &["run", "--require", "alpha", "sh"]] {
+        let arguments = [leading, &["-c", script, "sh", "--json", "-v", "--", "--help"]].concat();
+        assert_eq!(home.ok(&arguments), "--json|-v|--|--help|", "{arguments:?}");
+    }
+    assert_eq!(home.run(&["run", "sh", "-c", "exit 9"]).status.code(), Some(9));
+    assert_eq!(home.run(&["run", "sh", "-c", "kill -TERM $$"]).status.code(), Some(143));
+    assert_eq!(home.run(&["run", "--no-such-flag", "true"]).status.code(), Some(2));
+}
