@@ -25,12 +25,15 @@ use crate::proxy::{Proxy, Shared};
 use crate::vault::GenerationReader;
 
 mod authority;
+mod demo;
 mod explain;
 mod home_ca;
 mod roots;
 mod run;
+mod self_test;
 mod service;
 
+pub(crate) use demo::{Ending, Tale};
 pub(crate) use explain::Explanation;
 pub(crate) use run::{Ran, RunOptions};
 pub(crate) use service::{Listening, ServiceOptions};

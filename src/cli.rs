@@ -6,6 +6,7 @@ mod arguments;
 mod ca;
 mod completions;
 mod connection;
+mod demo;
 mod desk;
 mod destination;
 mod dial;
@@ -75,13 +76,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(parsed: Arguments, output: Output) -> Outcome {
-    if let Command::Completions(args) = &parsed.command {
-        return completions::run(args, output);
+    match &parsed.command {
+        Command::Completions(args) => return completions::run(args, output),
+        Command::DemoAgent(args) => return demo::act(args, output),
+        _ => {}
     }
     let config = config::load(parsed.flags(), &ProcessEnvironment)?;
     let log = logging::start(&config);
     let desk = Desk::new(config, output);
-    if !matches!(parsed.command, Command::Doctor) {
+    if parsed.command.opens_home() {
         desk.open(&log)?;
     }
     if parsed.command.dials() {
@@ -112,6 +115,8 @@ fn dispatch(desk: &Desk, command: Command) -> Outcome {
         Command::Doctor => doctor::run(desk),
         Command::Ca(command) => ca::run(desk, &command),
         Command::Proxy(args) => proxy::run(desk, &args),
+        Command::Demo => demo::run(desk),
+        Command::DemoAgent(args) => demo::act(&args, desk.output),
         Command::Completions(args) => completions::run(&args, desk.output),
     }
 }

@@ -16,6 +16,7 @@ pub mod vault;
 
 mod app;
 mod credential;
+mod demo;
 mod dial;
 mod process;
 mod proxy;

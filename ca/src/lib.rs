@@ -7,10 +7,12 @@
 
 pub mod bundle;
 mod dns_name;
+mod foreign;
 mod key;
 mod read;
 mod template;
 
+pub use foreign::ForeignServer;
 pub use template::ORGANIZATION;
 
 use std::fmt::Write as _;

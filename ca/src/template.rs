@@ -36,6 +36,18 @@ pub(crate) fn authority(params: &CaParams, now: Duration) -> Result<CertificateP
     Ok(certificate)
 }
 
+/// The parameters of an authority that is not ours, whatever it vouches for.
+pub(crate) fn foreign_authority(
+    not_before: Duration,
+    not_after: Duration,
+) -> Result<CertificateParams, Error> {
+    let mut certificate = certificate(not_before, not_after)?;
+    certificate.distinguished_name.push(DnType::CommonName, "Somebody else's certificate authority");
+    certificate.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    certificate.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(certificate)
+}
+
 /// Permits the names; excludes every IP address, which constraints on DNS names alone would leave free.
 fn constraints(permitted: &[String]) -> Result<NameConstraints, Error> {
     if permitted.is_empty() {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use authsome_ca::{Ca, CaParams, Error, Leaf};
+use authsome_ca::{Ca, CaParams, Error, ForeignServer, Leaf, ORGANIZATION};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -73,7 +73,7 @@ fn the_ca_may_sign_leaves_and_nothing_below_them() {
 fn two_cas_of_one_name_differ_in_subject_serial_and_key() {
     let (one, two) = (ca(), ca());
     let (a, b) = (parse(one.certificate_der()), parse(two.certificate_der()));
-    assert!(a.subject().to_string().starts_with("CN=authsome run "));
+    assert!(a.subject().to_string().contains("CN=authsome run "));
     assert_ne!(a.subject(), b.subject());
     assert_ne!(a.raw_serial(), b.raw_serial());
     assert_ne!(one.subject_key_id(), two.subject_key_id());
@@ -271,4 +271,18 @@ fn a_ca_serves_many_threads() {
     fn shared<T: Send + Sync + 'static>() {}
     shared::<Ca>();
     shared::<Leaf>();
+}
+
+#[test]
+fn a_foreign_server_is_vouched_for_by_an_authority_that_is_not_ours() {
+    let server = ForeignServer::certify("api.demo.test", NOW).unwrap();
+    let authority = x509_parser::pem::parse_x509_pem(server.authority_pem().as_bytes()).unwrap().1;
+    let authority = authority.parse_x509().unwrap();
+    let certificate = parse(server.certificate());
+    certificate.verify_signature(Some(authority.public_key())).unwrap();
+    assert_eq!(certificate.issuer(), authority.subject());
+    assert!(!authority.subject().to_string().contains(ORGANIZATION));
+    let names = certificate.subject_alternative_name().unwrap().unwrap();
+    assert_eq!(names.value.general_names, [GeneralName::DNSName("api.demo.test")]);
+    assert!(matches!(ForeignServer::certify("127.0.0.1", NOW), Err(Error::Host(_))));
 }

@@ -7,8 +7,8 @@ use clap::builder::{OsStringValueParser, Styles, styling::AnsiColor};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    ca, completions, connection, explain, export, get, inspect, list, log, login, logout, profile, proxy,
-    register, remove, revoke, run,
+    ca, completions, connection, demo, explain, export, get, inspect, list, log, login, logout, profile,
+    proxy, register, remove, revoke, run,
 };
 use crate::config::Flags;
 
@@ -20,6 +20,7 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Start here:
+  authsome demo                     see what it does, without an account
   authsome login openai             store a key; you are asked for it
   authsome run -- python agent.py   its requests carry the key, it never sees it
   authsome list                     what is connected, and what could be
@@ -121,6 +122,11 @@ pub(super) enum Command {
     Ca(ca::CaCommand),
     /// Serve as a proxy until told to stop
     Proxy(proxy::ProxyArgs),
+    /// See the main job done, without an account and without the internet
+    Demo,
+    /// Play an agent in the demo
+    #[command(hide = true)]
+    DemoAgent(demo::ActArgs),
     /// Print a script that completes this command in your shell
     Completions(completions::CompletionsArgs),
 }
@@ -134,6 +140,7 @@ impl Command {
             Self::Export(_) => Some("export"),
             Self::Run(_) => Some("run"),
             Self::Proxy(_) => Some("proxy"),
+            Self::Demo => Some("demo"),
             Self::Ca(command) => command.changes(),
             Self::Logout(_) => Some("logout"),
             Self::Revoke(_) => Some("revoke"),
@@ -148,8 +155,15 @@ impl Command {
             | Self::Log(_)
             | Self::Whoami
             | Self::Doctor
+            | Self::DemoAgent(_)
             | Self::Completions(_) => None,
         }
+    }
+
+    /// Whether the home is opened, and made, before it starts. The doctor tells what is wrong with it; the demo
+    /// has its own.
+    pub(super) fn opens_home(&self) -> bool {
+        !matches!(self, Self::Doctor | Self::Demo)
     }
 
     /// Whether it may dial, and so cares where names are found and whom to trust.

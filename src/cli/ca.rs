@@ -76,6 +76,7 @@ fn status(desk: &Desk) -> Result<(), Failure> {
         return Ok(());
     };
     let now = desk.now();
+    let outside = desk.app.hosts_outside(&ca)?;
     let (from, to) = (seconds(ca.not_before()), seconds(ca.not_after()));
     let document: Value = json!({
         "exists": true,
@@ -85,15 +86,21 @@ fn status(desk: &Desk) -> Result<(), Failure> {
         "not_after": clock::rfc3339(to),
         "valid": from <= now && now < to,
         "permitted": ca.permitted(),
+        "outside": outside,
     });
     desk.output.answer(&document, || {
-        format!(
+        let mut text = format!(
             "Certificate  {}\nFingerprint  {}\nEnds         {}\nVouches for  {} names and what lies under them\n",
             path.display(),
             ca.fingerprint(),
             time::expiry(to, now),
             ca.permitted().len(),
-        )
+        );
+        if !outside.is_empty() {
+            let hosts: Vec<&str> = outside.iter().map(String::as_str).collect();
+            text.push_str(&format!("But not for  {}: these came after it\n", hosts.join(", ")));
+        }
+        text
     })?;
     Ok(())
 }

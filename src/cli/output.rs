@@ -61,6 +61,11 @@ impl Output {
         stdout.flush()
     }
 
+    /// Prints a piece of a text that comes bit by bit; with `--json` nothing.
+    pub(crate) fn piece(&self, text: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { self.text(text) }
+    }
+
     /// Prints a text, without its styles where they are not wanted.
     fn text(&self, text: &str) -> io::Result<()> {
         let mut stdout = AutoStream::new(io::stdout(), self.color);

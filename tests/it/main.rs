@@ -6,5 +6,6 @@
 mod cli_inside_run;
 mod cli_login;
 mod cli_output;
+mod demo;
 mod support;
 mod support_itself;
