@@ -30,7 +30,7 @@ pub(crate) struct Prepared {
     pub(crate) query: Vec<(String, Secret<String>)>,
     /// When the credential ends, in seconds since 1970.
     pub(crate) expires_at: Option<i64>,
-    header_slots: Vec<String>,
+    header_slots: Vec<HeaderName>,
     query_slots: Vec<String>,
     traces: Vec<Finder<'static>>,
     placeholder: Arc<str>,
@@ -63,7 +63,10 @@ impl Prepared {
         }
         for cleared in &placement.clear {
             match cleared {
-                SlotName::Header(name) => prepared.header_slots.push(folded(name)),
+                SlotName::Header(name) => {
+                    let name = HeaderName::try_from(name).map_err(|_| RenderError::Header)?;
+                    prepared.header_slots.push(name);
+                }
                 SlotName::Query(name) => prepared.query_slots.push(name.to_ascii_lowercase()),
             }
         }
@@ -74,7 +77,7 @@ impl Prepared {
         let name = HeaderName::try_from(name).map_err(|_| RenderError::Header)?;
         let mut value = HeaderValue::from_str(value).map_err(|_| RenderError::Header)?;
         value.set_sensitive(true);
-        self.header_slots.push(folded(name.as_str()));
+        self.header_slots.push(name.clone());
         self.headers.push((name, value));
         Ok(())
     }
@@ -98,13 +101,20 @@ impl Prepared {
         }
     }
 
-    /// Whether a header is one of the slots, `_` counting as `-`.
-    pub(crate) fn has_header_slot(&self, name: &HeaderName) -> bool {
-        let same = |slot: &String| {
-            let bytes = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-            slot.len() == name.as_str().len() && bytes.eq(slot.bytes())
-        };
-        self.header_slots.iter().any(same)
+    /// The headers in which the credential stands, and those that are emptied besides.
+    pub(crate) fn header_slots(&self) -> &[HeaderName] {
+        &self.header_slots
+    }
+
+    /// Whether a header is the twin of a slot that some servers read as the slot: `_` in the place of `-`.
+    pub(crate) fn is_twin_of_slot(&self, name: &HeaderName) -> bool {
+        let folded = |byte: u8| if byte == b'_' { b'-' } else { byte };
+        let name = name.as_str();
+        name.contains('_')
+            && self
+                .header_slots
+                .iter()
+                .any(|slot| name.bytes().map(folded).eq(slot.as_str().bytes().map(folded)))
     }
 
     /// Whether a decoded query parameter is one of the slots, in any case.
@@ -133,8 +143,4 @@ impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prepared({:?}, {:?})", self.header_slots, self.query_slots)
     }
-}
-
-fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace('_', "-")
 }

@@ -108,14 +108,15 @@ pub(crate) fn found_in_slots(
     credential: &Prepared,
     placeholders: &Placeholders,
 ) -> Found {
+    let slots = credential.header_slots().iter().flat_map(|name| head.headers.get_all(name));
+    let twins =
+        head.headers.iter().filter(|(name, _)| credential.is_twin_of_slot(name)).map(|(_, value)| value);
     let mut found = Found::Empty;
-    for name in slot_headers(&head.headers, credential) {
-        for value in head.headers.get_all(name) {
-            found =
-                if placeholders.are_in_header(value) { Found::Placeholder } else { return Found::Foreign };
-        }
+    for value in slots.chain(twins) {
+        found = if placeholders.are_in_header(value) { Found::Placeholder } else { return Found::Foreign };
     }
-    for (name, value) in query_pairs(head.uri.query().unwrap_or_default()) {
+    let Some(query) = head.uri.query().filter(|_| credential.touches_query()) else { return found };
+    for (name, value) in query_pairs(query) {
         if credential.has_query_slot(&name) {
             let ours = placeholders.are_in_text(value);
             found = if ours { Found::Placeholder } else { return Found::Foreign };
@@ -126,7 +127,12 @@ pub(crate) fn found_in_slots(
 
 /// Empties every slot of a credential, in any spelling.
 pub(crate) fn empty_slots(head: &mut request::Parts, credential: &Prepared) -> Result<(), TargetTooLong> {
-    for name in slot_headers(&head.headers, credential) {
+    for name in credential.header_slots() {
+        head.headers.remove(name);
+    }
+    let twins: Vec<HeaderName> =
+        head.headers.keys().filter(|name| credential.is_twin_of_slot(name)).cloned().collect();
+    for name in twins {
         head.headers.remove(name);
     }
     if let Some(query) = head.uri.query().filter(|_| credential.touches_query()) {
@@ -150,11 +156,6 @@ pub(crate) fn fill_slots(head: &mut request::Parts, credential: &Prepared) -> Re
         replace_query(&mut head.uri, &query)?;
     }
     Ok(())
-}
-
-/// The request's own names for the slots: `X_Api_Key` reaches some servers as `X-Api-Key`.
-fn slot_headers(headers: &HeaderMap, credential: &Prepared) -> Vec<HeaderName> {
-    headers.keys().filter(|name| credential.has_header_slot(name)).cloned().collect()
 }
 
 fn query_pairs(query: &str) -> impl Iterator<Item = (String, &str)> {

@@ -30,7 +30,8 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 pub(crate) async fn http(tunnel: Arc<Terminated>, protocol: Protocol, stream: Secured) {
     let (tasks, ending) = (tunnel.worker.tasks.clone(), tunnel.ending.clone());
     let service = service_fn(move |request| {
-        let exchange = exchange(Arc::clone(&tunnel), request);
+        // In a box, so that an idle connection does not keep room for an exchange.
+        let exchange = Box::pin(exchange(Arc::clone(&tunnel), request));
         async move { Ok::<_, Infallible>(exchange.await) }
     });
     let io = TokioIo::new(stream);

@@ -61,7 +61,7 @@ impl Tunnel {
     /// Carries the tunnel to its end.
     pub(crate) async fn run(self, worker: Arc<Worker>, downstream: Downstream) -> Result<(), Error> {
         match self {
-            Self::PassThrough(upstream) => replay(worker, downstream, upstream).await,
+            Self::PassThrough(upstream) => Box::pin(replay(worker, downstream, upstream)).await,
             Self::Intercept(origin) => Box::pin(intercept(worker, origin, downstream)).await,
             Self::Peek(address) => Box::pin(peek(worker, address, downstream)).await,
         }
@@ -99,14 +99,14 @@ async fn peek(worker: Arc<Worker>, address: Origin, mut downstream: Downstream) 
         return Err(Error::Unmatched(address));
     }
     let upstream = worker.upstream.dial(&address).await?;
-    replay(worker, downstream, upstream).await
+    Box::pin(replay(worker, downstream, upstream)).await
 }
 
 async fn replay(worker: Arc<Worker>, downstream: Downstream, mut upstream: TcpStream) -> Result<(), Error> {
     if !downstream.early.is_empty() && upstream.write_all(&downstream.early).await.is_err() {
         return Ok(());
     }
-    copy::both_ways(&worker, downstream.socket, upstream).await;
+    copy::sockets(&worker, downstream.socket, upstream).await;
     Ok(())
 }
 

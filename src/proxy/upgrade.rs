@@ -16,7 +16,7 @@ pub(crate) fn join(worker: &Arc<Worker>, client: OnUpgrade, server: OnUpgrade, t
         let complete = joined.is_ok();
         match joined {
             Ok((client, server)) => {
-                copy::both_ways(&worker, TokioIo::new(client), TokioIo::new(server)).await;
+                copy::streams(&worker, TokioIo::new(client), TokioIo::new(server)).await;
             }
             Err(error) => tracing::debug!(%error, "upgrade failed"),
         }
