@@ -1,5 +1,8 @@
 //! A secret of each provider, used once, is found in no process and in no file.
 
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -104,7 +107,9 @@ pub(crate) fn tests() -> Vec<(String, Box<dyn FnOnce() + Send>)> {
 impl Case {
     fn run(&self, script: &str) -> Ran {
         let input = self.input.replace("KEY", self.secret);
-        let login = Login { provider: self.provider, input, secret: self.secret.to_owned() };
+        // Linear's definition offers OAuth too, and by default; the key has no prefix, a token has one.
+        let flags: &[&str] = if self.provider == "linear" { &["--flow", "api_key"] } else { &[] };
+        let login = Login { provider: self.provider, flags, input, secret: self.secret.to_owned() };
         Stage::new(&[login], &[self.host]).run(script, &format!("{}\n", self.secret))
     }
 
@@ -199,9 +204,13 @@ fn every_form_in_a_file() {
 fn every_form_in_an_environment() {
     for text in written(ODD) {
         let watch = Watch::start(vec![Needle::new(ODD)]);
-        // It waits for its input to end, and its parent waits for it.
-        let mut command = std::process::Command::new("cat");
-        let mut child = command.stdin(std::process::Stdio::piped()).env("PLANTED", &text).spawn().unwrap();
+        let mut command = Command::new("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).env("PLANTED", &text);
+        let mut child = command.spawn().unwrap();
+        // Once it answers it is the program that was started, and not the fork on its way there.
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        watch.follow(child.id());
         watch.eye().look();
         drop(child.stdin.take());
         child.wait().unwrap();

@@ -167,5 +167,5 @@ fn expect_placeholders(ran: &Ran) {
 
 fn logins() -> [Login; 3] {
     [("openai", OPENAI_KEY), ("anthropic", ANTHROPIC_KEY), ("github", GITHUB_TOKEN)]
-        .map(|(provider, key)| Login { provider, input: key.to_owned(), secret: key.to_owned() })
+        .map(|(provider, key)| Login { provider, flags: &[], input: key.to_owned(), secret: key.to_owned() })
 }

@@ -24,6 +24,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
     pub(crate) provider: &'static str,
+    /// Further arguments of `login`.
+    pub(crate) flags: &'static [&'static str],
     /// What `login --stdin` reads.
     pub(crate) input: String,
     /// What must be found nowhere.
@@ -63,7 +65,8 @@ impl Stage {
         let needles: Vec<_> = logins.iter().map(|login| Needle::new(&login.secret)).collect();
         let watch = Watch::start(needles.clone());
         for login in logins {
-            home.login(login.provider, &login.input);
+            let arguments = [&["login", login.provider, "--stdin"], login.flags].concat();
+            home.login_with(&arguments, &login.input);
         }
         let authority = Authority::new();
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -90,7 +93,9 @@ impl Stage {
         command.env("AUTHSOME_LOG", "trace").env("PATH", tools::path()).env("NODE_PATH", tools::node_path());
         command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_NOSYSTEM", "1");
         let (stdout, stderr) = (self.scratch("stdout"), self.scratch("stderr"));
-        let status = finished(self.spawn(command, input, &stdout, &stderr));
+        let child = self.spawn(command, input, &stdout, &stderr);
+        self.watch.follow(child.id());
+        let status = finished(child);
         let sightings = self.watch.end();
         let requests = self.origin.requests();
         self.runtime.shutdown_background();

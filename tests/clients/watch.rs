@@ -1,8 +1,8 @@
-//! Looks at every process that descends from the test, for as long as a run takes.
+//! Looks at every process of a run, for as long as it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,12 +28,14 @@ pub(crate) struct Watch {
 /// One that can be told to look from elsewhere.
 pub(crate) struct Eye {
     needles: Vec<Needle>,
+    /// The process that is looked at with all below it; 0: none yet.
+    root: AtomicU32,
     seen: Mutex<Sightings>,
 }
 
 impl Watch {
     pub(crate) fn start(needles: Vec<Needle>) -> Self {
-        let eye = Arc::new(Eye { needles, seen: Mutex::default() });
+        let eye = Arc::new(Eye { needles, root: AtomicU32::new(0), seen: Mutex::default() });
         let ended = Arc::new(AtomicBool::new(false));
         let (looking, stop) = (eye.clone(), ended.clone());
         let thread = std::thread::spawn(move || {
@@ -47,6 +49,11 @@ impl Watch {
 
     pub(crate) fn eye(&self) -> Arc<Eye> {
         self.eye.clone()
+    }
+
+    /// From now on this process is looked at.
+    pub(crate) fn follow(&self, process: u32) {
+        self.eye.root.store(process, Ordering::Relaxed);
     }
 
     /// Ends it.
@@ -64,9 +71,13 @@ impl Drop for Watch {
 }
 
 impl Eye {
-    /// Reads `environ` and `cmdline` of every descendant. One that ends meanwhile is left out.
+    /// Reads `environ` and `cmdline` of every process. One that ends meanwhile is left out.
     pub(crate) fn look(&self) {
-        for process in descendants(std::process::id()) {
+        let root = self.root.load(Ordering::Relaxed);
+        if root == 0 {
+            return;
+        }
+        for process in family(root) {
             let folder = Path::new("/proc").join(process.to_string());
             let command = std::fs::read(folder.join("cmdline")).unwrap_or_default();
             let environment = std::fs::read(folder.join("environ")).unwrap_or_default();
@@ -81,8 +92,8 @@ impl Eye {
     }
 }
 
-/// All processes below one; those whose parent died hang below the run, which adopts them.
-fn descendants(ancestor: u32) -> Vec<u32> {
+/// A process and all below it; those whose parent died hang below the run, which adopts them.
+fn family(root: u32) -> Vec<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -90,7 +101,7 @@ fn descendants(ancestor: u32) -> Vec<u32> {
             children.entry(parent).or_default().push(process);
         }
     }
-    let mut found = children.get(&ancestor).cloned().unwrap_or_default();
+    let mut found = vec![root];
     let mut next = 0;
     while let Some(process) = found.get(next) {
         found.extend(children.get(process).cloned().unwrap_or_default());
