@@ -4,7 +4,7 @@ mod binding;
 mod input;
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use authsome_providers::{AuthType, FieldSpec, FlowType, Provider};
@@ -138,6 +138,9 @@ fn connect(
     let asked =
         Asked { provider, fields: &fields, environment: &desk.config().environment, output: desk.output };
     if args.stdin {
+        if io::stdin().is_terminal() {
+            return Err(usage("standard input is a terminal: leave --stdin out, and the key is not shown"));
+        }
         asked.read_all(&mut io::stdin().lock(), &mut values)?;
     } else {
         let mut terminal = Terminal::attached(args.timeout.map(Duration::from_secs));

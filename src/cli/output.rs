@@ -86,8 +86,13 @@ impl Output {
     /// Says something without a label.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
-            self.print_aside(&visible(text));
+            self.show(text);
         }
+    }
+
+    /// Shows what the next question is about, however quiet it is to be.
+    pub(crate) fn show(&self, text: &str) {
+        self.print_aside(&visible(text));
     }
 
     /// Reports why a command failed: once, as a chain, with what to do about it.

@@ -13,6 +13,7 @@ use crate::auth;
 
 use super::desk::{DONE, Desk, event};
 use super::failure::{Failure, usage};
+use super::output::Output;
 use super::terminal::{Prompt, Terminal};
 use super::{Outcome, destination};
 
@@ -41,18 +42,24 @@ pub(super) fn run(desk: &Desk, args: &RegisterArgs) -> Outcome {
     let file = args.path.display().to_string();
     let text = read(&args.path)?;
     let definition = auth.parse_definition(&file, &text)?;
-    desk.output.say(&endpoints(&definition));
-    if let Some(mut terminal) = Terminal::attached(None)
-        && !terminal.confirm("Add this provider?")?
-    {
-        return Err(auth::Error::InputCancelled.into());
-    }
+    confirm(desk.output, &definition)?;
     auth.register_provider(&file, &text, args.force)?;
     let name = definition.name();
     desk.record(event(EventName::Register, name, None))?;
     let document = json!({"status": "registered", "provider": name});
     desk.output.done(&document, &format!("{name} is registered; connect it with: authsome login {name}"))?;
     Ok(DONE)
+}
+
+/// Shows where credentials would go, and asks whoever is there.
+fn confirm(output: Output, definition: &ProviderDefinition) -> Result<(), Failure> {
+    let endpoints = endpoints(definition);
+    let Some(mut terminal) = Terminal::attached(None) else {
+        output.say(&endpoints);
+        return Ok(());
+    };
+    output.show(&endpoints);
+    if terminal.confirm("Add this provider?")? { Ok(()) } else { Err(auth::Error::InputCancelled.into()) }
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -46,9 +46,8 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// The terminal, when there is one to ask at; it is asked until `patience` is over.
     pub(crate) fn attached(patience: Option<Duration>) -> Option<Self> {
-        let attached = io::stdin().is_terminal() && io::stderr().is_terminal();
-        attached
-            .then(|| Self { deadline: patience.and_then(|patience| Instant::now().checked_add(patience)) })
+        let deadline = || patience.and_then(|patience| Instant::now().checked_add(patience));
+        io::stdin().is_terminal().then(|| Self { deadline: deadline() })
     }
 }
 

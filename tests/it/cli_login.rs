@@ -116,6 +116,17 @@ fn a_key_typed_at_a_terminal_is_masked_and_its_destination_shown_before() {
 }
 
 #[test]
+fn a_key_is_never_typed_where_it_can_be_read() {
+    let home = home();
+    let mut terminal = Terminal::start(&home, &["login", "alpha", "--stdin"]);
+    assert_eq!(terminal.end().0, Some(2));
+    let mut terminal = Terminal::start(&home, &["--quiet", "login", "alpha"]);
+    terminal.sees("api.alpha.test");
+    terminal.sees("API key: ");
+    assert!(!terminal.echoes());
+}
+
+#[test]
 fn a_key_longer_than_a_terminals_line_is_taken_whole() {
     let home = home();
     let long = format!("sk-{}", "0123456789".repeat(900));

@@ -24,7 +24,7 @@ pub(super) fn rebind(
         desk.output.note("the definition says what it said at the login");
         return Ok(record.connection_name);
     }
-    desk.output.say(&format!(
+    desk.output.show(&format!(
         "The credential of {} would go elsewhere:\n  {}",
         provider,
         changes.join("\n  ")

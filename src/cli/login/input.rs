@@ -55,7 +55,7 @@ impl Asked<'_> {
         let missing: Vec<&FieldSpec> =
             self.fields.iter().filter(|field| !values.contains_key(&field.name)).collect();
         let text = read(stdin)?;
-        self.show_destination(values);
+        self.output.note(&self.destination(values));
         values.extend(split(&text, &missing)?);
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Asked<'_> {
                 continue;
             }
             if field.secret && !shown {
-                self.show_destination(values);
+                self.output.show(&self.destination(values));
                 shown = true;
             }
             let value = self.ask(prompt, field)?;
@@ -135,9 +135,9 @@ impl Asked<'_> {
         Err(auth::Error::InputCancelled.into())
     }
 
-    fn show_destination(&self, values: &Values) {
+    fn destination(&self, values: &Values) -> String {
         let name = self.provider.definition.display_name();
-        self.output.note(&format!("the credential of {name} will be sent to {}", self.hosts(values)));
+        format!("the credential of {name} will be sent to {}", self.hosts(values))
     }
 
     fn hosts(&self, values: &Values) -> String {
