@@ -1,12 +1,11 @@
 //! A response as a test looks at it.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 
 /// Status, head and whole body.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
-    pub(crate) version: Version,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,

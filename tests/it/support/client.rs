@@ -145,6 +145,11 @@ impl Client {
         H2::over(wire).await
     }
 
+    /// The certificates that a client of HTTP/2 is shown.
+    pub(crate) async fn h2_chain(&self, authority: &str) -> Vec<rustls::pki_types::CertificateDer<'static>> {
+        self.secure(authority, tls::H2).await.chain
+    }
+
     /// One request in a tunnel of its own.
     pub(crate) async fn ask(&self, version: Version, tunnel: &str, ask: &Ask) -> Answer {
         match version {
@@ -181,11 +186,6 @@ impl H2 {
         let response = self.send(ask.request(tunnel)).await.unwrap();
         collect(response).await
     }
-
-    /// Whether the connection still takes requests.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
 }
 
 /// Reads a response to its end.
@@ -193,6 +193,5 @@ pub(crate) async fn collect(response: Response<Incoming>) -> Answer {
     let (head, body) = response.into_parts();
     let body = soon("the end of a body", body.collect()).await.unwrap();
     let trailers: HeaderMap = body.trailers().cloned().unwrap_or_default();
-    let (version, status) = (head.version, head.status);
-    Answer { version, status, headers: head.headers, body: body.to_bytes(), trailers }
+    Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
 }

@@ -27,6 +27,16 @@ impl Definition {
         Self::bearer(name, host_url).with("api_key", json!({"header_name": "X-Api-Key", "header_prefix": ""}))
     }
 
+    /// `?PARAMETER=KEY` instead.
+    pub(crate) fn query(name: &str, host_url: &str, parameter: &str) -> Self {
+        Self::placed(name, host_url, &json!({"query": {parameter: "{api_key}"}}))
+    }
+
+    /// With a `placement` block.
+    pub(crate) fn placed(name: &str, host_url: &str, placement: &Value) -> Self {
+        Self::bearer(name, host_url).with("api_key", json!({"placement": placement}))
+    }
+
     /// Sets a field.
     pub(crate) fn with(mut self, field: &str, value: Value) -> Self {
         self.0[field] = value;

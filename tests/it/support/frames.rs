@@ -4,7 +4,6 @@ use super::wire::Wire;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub(crate) const DATA: u8 = 0x0;
 pub(crate) const HEADERS: u8 = 0x1;
 pub(crate) const RST_STREAM: u8 = 0x3;
 pub(crate) const SETTINGS: u8 = 0x4;
@@ -14,13 +13,11 @@ pub(crate) const CONTINUATION: u8 = 0x9;
 pub(crate) const END_STREAM: u8 = 0x1;
 pub(crate) const END_HEADERS: u8 = 0x4;
 
-/// A frame as it was read.
+/// The head of a frame that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) kind: u8,
-    pub(crate) flags: u8,
     pub(crate) stream: u32,
-    pub(crate) payload: Vec<u8>,
 }
 
 /// A frame's bytes.
@@ -55,8 +52,8 @@ pub(crate) async fn read(wire: &mut Wire) -> Frame {
     let head = wire.exactly(9).await;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
     let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-    let payload = wire.exactly(length as usize).await;
-    Frame { kind: head[3], flags: head[4], stream, payload }
+    wire.exactly(length as usize).await;
+    Frame { kind: head[3], stream }
 }
 
 /// The next frame that answers a stream or ends the connection.

@@ -13,11 +13,18 @@ use super::until;
 /// A temporary home; it goes with the value.
 pub(crate) struct Home {
     directory: TempDir,
+    runtime: TempDir,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::Builder::new().prefix("authsome-it-").tempdir().unwrap() }
+        let folder = || tempfile::Builder::new().prefix("authsome-it-").tempdir().unwrap();
+        Self { directory: folder(), runtime: folder() }
+    }
+
+    /// Where runs keep their files.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.runtime.path().to_owned()
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -34,6 +41,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_authsome"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.scratch()).env("TMPDIR", self.scratch()).env("LANG", "C.UTF-8");
+        command.env("XDG_RUNTIME_DIR", self.runtime());
         command.arg("--home").arg(self.path()).stdin(Stdio::null());
         command
     }

@@ -181,7 +181,7 @@ impl Server {
         let io = TokioIo::new(stream);
         let _ = if h2 {
             let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            builder.max_concurrent_streams(self.plan.concurrent_streams);
+            builder.max_concurrent_streams(self.plan.concurrent_streams).max_header_list_size(1 << 20);
             builder.serve_connection(io, service).await
         } else {
             let builder = hyper::server::conn::http1::Builder::new();

@@ -66,11 +66,6 @@ impl Proxy {
         (status, text(&self.output))
     }
 
-    /// What it printed up to now.
-    pub(crate) fn printed(&self) -> String {
-        text(&self.output)
-    }
-
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -204,9 +204,8 @@ fn parse(bytes: &[u8]) -> Option<(usize, Answer)> {
         let name = HeaderName::from_bytes(header.name.as_bytes()).unwrap();
         map.append(name, HeaderValue::from_bytes(header.value).unwrap());
     }
-    let version = if response.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let status = StatusCode::from_u16(response.code.unwrap()).unwrap();
-    Some((length, Answer { version, status, headers: map, body: Bytes::new(), trailers: HeaderMap::new() }))
+    Some((length, Answer { status, headers: map, body: Bytes::new(), trailers: HeaderMap::new() }))
 }
 
 /// Where a text begins in another.

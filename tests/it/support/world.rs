@@ -1,5 +1,6 @@
 //! Home, server, proxy and client, made for each other.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::process::Command;
 
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) origin: Origin,
     pub(crate) proxy: Proxy,
     pub(crate) client: Client,
+    flags: Vec<OsString>,
 }
 
 /// What is to differ from the usual world.
@@ -33,11 +35,15 @@ pub(crate) struct Builder {
     home: Home,
     authority: Authority,
     definitions: Vec<Definition>,
+    edits: Vec<Definition>,
     names: Vec<String>,
+    unmapped: Vec<String>,
     plan: Plan,
     mappings: Vec<(String, SocketAddr)>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    listen: SocketAddr,
+    key: fn(&str) -> String,
 }
 
 impl World {
@@ -56,12 +62,28 @@ impl World {
             home: Home::new(),
             authority: Authority::new(),
             definitions: Vec::new(),
+            edits: Vec::new(),
             names: vec!["api.alpha.test".into(), "other.test".into()],
+            unmapped: Vec::new(),
             plan: Plan::default(),
             mappings: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            key: key_of,
         }
+    }
+
+    /// `authsome run` with the flags that the world needs, up to the child's command.
+    pub(crate) fn run(&self, child: &[&str]) -> Command {
+        self.run_with(&[], child)
+    }
+
+    /// The same with flags of the test's own.
+    pub(crate) fn run_with(&self, flags: &[&str], child: &[&str]) -> Command {
+        let mut command = self.home.command();
+        command.arg("run").args(&self.flags).args(flags).arg("--").args(child);
+        command
     }
 
     /// One request in a tunnel to `alpha`'s host.
@@ -82,9 +104,27 @@ impl Builder {
         self
     }
 
+    /// Writes a definition after the logins.
+    pub(crate) fn edited(mut self, definition: Definition) -> Self {
+        self.edits.push(definition);
+        self
+    }
+
+    /// Leaves definitions and logins to the test.
+    pub(crate) fn logged_in(mut self) -> Self {
+        self.definitions.clear();
+        self
+    }
+
     /// A further name that the server has in its certificate and is found at.
     pub(crate) fn name(mut self, name: &str) -> Self {
         self.names.push(name.into());
+        self
+    }
+
+    /// A name of the server's certificate that nothing maps to the server.
+    pub(crate) fn unmapped(mut self, name: &str) -> Self {
+        self.unmapped.push(name.into());
         self
     }
 
@@ -110,6 +150,23 @@ impl Builder {
         self
     }
 
+    /// Where the proxy listens.
+    pub(crate) fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Other keys than [`key_of`].
+    pub(crate) fn keys(mut self, key: fn(&str) -> String) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Logs all that can be logged.
+    pub(crate) fn verbose(self) -> Self {
+        self.environment("RUST_LOG", "trace").environment("AUTHSOME_LOG", "trace").argument("--verbose")
+    }
+
     /// The authority, for servers that the test starts itself.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
@@ -120,13 +177,14 @@ impl Builder {
     }
 
     pub(crate) async fn start(self) -> World {
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let names: Vec<&str> = self.names.iter().chain(&self.unmapped).map(String::as_str).collect();
         let origin = Origin::start(self.authority.certify(&names), self.plan.clone()).await;
         self.connect();
-        let proxy = Proxy::start(self.command(origin.address));
+        let flags = self.flags(origin.address);
+        let proxy = Proxy::start(self.command(&flags));
         let roots = tls::roots(&self.home.ok(&["ca", "export"]));
         let client = Client { proxy: proxy.address, token: proxy.token.clone(), roots };
-        World { home: self.home, authority: self.authority, origin, proxy, client }
+        World { home: self.home, authority: self.authority, origin, proxy, client, flags }
     }
 
     fn connect(&self) {
@@ -134,23 +192,33 @@ impl Builder {
             self.home.define(definition);
         }
         for definition in &self.definitions {
-            self.home.login(definition.name(), &key_of(definition.name()));
+            self.home.login(definition.name(), &(self.key)(definition.name()));
+        }
+        for definition in &self.edits {
+            self.home.define(definition);
         }
     }
 
-    fn command(&self, origin: SocketAddr) -> Command {
-        let upstream_ca = self.home.scratch().join("upstream-ca.pem");
-        std::fs::write(&upstream_ca, self.authority.pem()).unwrap();
+    fn command(&self, flags: &[OsString]) -> Command {
         let mut command = self.home.command();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(["--json", "proxy", "--listen", "127.0.0.1:0", "--upstream-ca"]).arg(upstream_ca);
+        command.args(["--json", "proxy", "--listen", &self.listen.to_string()]);
+        command.args(flags).args(&self.arguments);
+        command
+    }
+
+    /// Whom to trust upstream and where to find it.
+    fn flags(&self, origin: SocketAddr) -> Vec<OsString> {
+        let upstream_ca = self.home.scratch().join("upstream-ca.pem");
+        std::fs::write(&upstream_ca, self.authority.pem()).unwrap();
+        let mut flags = vec![OsString::from("--upstream-ca"), upstream_ca.into()];
         let mapped = |origin: &str| self.mappings.iter().any(|(mapped, _)| mapped == origin);
         let usual = self.names.iter().map(|name| (format!("{name}:443"), origin));
         let usual = usual.filter(|(name, _)| !mapped(name));
         for (name, address) in usual.chain(self.mappings.iter().cloned()) {
-            command.arg("--connect-to").arg(format!("{name}:{}:{}", address.ip(), address.port()));
+            flags.push("--connect-to".into());
+            flags.push(format!("{name}:{}:{}", address.ip(), address.port()).into());
         }
-        command.args(&self.arguments);
-        command
+        flags
     }
 }
