@@ -105,15 +105,19 @@ fn troubles(scene: &Scene) -> Vec<String> {
 fn closing(tale: &Tale, took: Duration) -> String {
     let absent = match tale.absent.as_slice() {
         [] => String::new(),
-        names => format!("  {FAINT}not on this machine: {}{FAINT:#}\n", names.join(", ")),
+        names => format!("  {FAINT}not here, or too old: {}{FAINT:#}\n", names.join(", ")),
     };
     let (all, well) = (tale.scenes.len(), tale.scenes.iter().filter(|scene| scene.went_well()).count());
+    let praise = match all {
+        1 => "The agent was authenticated, and did not see the key:".to_owned(),
+        _ => format!("All {all} agents were authenticated, and none of them saw the key:"),
+    };
     let verdict = if tale.went_well() {
         format!(
-            "{GOOD}All {all} agents were authenticated; none of them ever saw the key.{GOOD:#}\n\
-             It was in no environment, no output and no answer. This took {:.1} s, and\n\
+            "{GOOD}{praise}{GOOD:#}\n\
+             it was in no environment, no output and no answer. This took {:.1} s, and\n\
              nothing of it is left on this machine.\n\n\
-             With a key of your own:\n  authsome login openai\n  authsome run -- python agent.py\n",
+             With a key of your own:\n  authsome login openai\n  authsome run -- python3 agent.py\n",
             took.as_secs_f64(),
         )
     } else {

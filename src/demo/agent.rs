@@ -15,8 +15,9 @@ use super::{Ask, ClientError, URL, VARIABLE};
 const SHELL: &str = include_str!("agent.sh");
 const PYTHON: &str = include_str!("agent.py");
 const NODE: &str = include_str!("agent.js");
-/// A program on this machine that is too old to play ends with this code.
-pub(super) const CANNOT_PLAY: u8 = 77;
+/// A program that is too old to play ends with the first of these codes; a shim that leads to none, with the
+/// shell's for a program that is not found.
+pub(super) const CANNOT_PLAY: [u8; 2] = [77, 127];
 
 /// A program that plays the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]

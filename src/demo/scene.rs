@@ -30,7 +30,7 @@ pub(crate) enum SceneError {
 pub(crate) enum Played {
     /// It ran to its end.
     Scene(Scene),
-    /// It is too old to play.
+    /// It is too old to play, or not there after all.
     Unable,
     /// A signal ended it: the exit code that tells which.
     Stopped(u8),
@@ -78,7 +78,8 @@ impl Stage {
         command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&complaint)?);
 
         let code = supervise(signals, command, false)?;
-        if code == CANNOT_PLAY {
+        let received = self.api().take_received().pop();
+        if CANNOT_PLAY.contains(&code) {
             return Ok(Played::Unable);
         }
         if STOPPED.contains(&code) {
@@ -87,7 +88,6 @@ impl Stage {
         let transcript = fs::read(output)?;
         let complaint = fs::read(complaint)?;
         let key = self.key().expose().as_bytes();
-        let received = self.api().take_received().pop();
         let failure = failure(code, &complaint, received.as_ref());
         Ok(Played::Scene(Scene {
             agent: agent.name,

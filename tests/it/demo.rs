@@ -85,6 +85,16 @@ fn an_agent_that_cannot_reach_the_api_fails_the_demo() {
     assert_eq!(entries(&runtime), Vec::<String>::new());
 }
 
+#[test]
+fn a_shim_that_leads_to_no_program_is_no_agent() {
+    let home = Home::new();
+    let (mut command, _) = with_curl(&home, "exit 127");
+    let output = command.output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{document:#}");
+    assert!(document["absent"].as_array().unwrap().contains(&"curl".into()), "{document:#}");
+}
+
 #[tokio::test]
 async fn a_demo_that_is_stopped_leaves_nothing_behind() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
