@@ -25,9 +25,13 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) async fn answer(self, request: Request<Incoming>) -> Response<AnyBody> {
-        // The client waits for us now: whatever it was started with can be seen.
+        // The client waits for us now: whatever it was started with can be seen, and the files of its run.
         let eye = self.eye.clone();
-        tokio::task::spawn_blocking(move || eye.look()).await.unwrap();
+        let look = move || {
+            eye.look();
+            eye.look_at_files();
+        };
+        tokio::task::spawn_blocking(look).await.unwrap();
         if websocket::is_asked_for(&request) {
             return websocket::switch(request);
         }

@@ -1,6 +1,7 @@
 //! A secret of each provider, used once, is found in no process and in no file.
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -90,10 +91,11 @@ pub(crate) fn tests() -> Vec<(String, Box<dyn FnOnce() + Send>)> {
     for case in CASES {
         tests.push((format!("the_key_of_{}_is_seen_nowhere", case.provider), Box::new(move || case.check())));
     }
-    let selves: [(&str, fn()); 6] = [
+    let selves: [(&str, fn()); 7] = [
         ("a_planted_variable_is_found", planted_variable),
         ("a_planted_argument_is_found", planted_argument),
         ("a_planted_file_is_found", planted_file),
+        ("a_planted_file_of_the_run_is_found", planted_file_of_the_run),
         ("planted_output_is_found", planted_output),
         ("every_form_is_found_in_a_file", every_form_in_a_file),
         ("every_form_is_found_in_an_environment", every_form_in_an_environment),
@@ -122,6 +124,7 @@ impl Case {
             "{seen:?}"
         );
         let curl = ran.sightings.commands.iter().any(|line| line.starts_with("curl "));
+        assert_eq!(ran.sightings.folders, [1].into(), "the folder of the run was not looked at");
         assert!(curl, "curl was not looked at: {:?}", ran.sightings.commands);
         assert!(ran.stderr.contains("TRACE"), "not logged at trace level: {}", ran.stderr);
         ran.expect_no_leak();
@@ -168,6 +171,14 @@ fn planted_file() {
     assert!(!ran.files.is_empty() && ran.files.iter().all(|file| file.contains("/a/b: ")), "{:?}", ran.files);
 }
 
+/// One that is gone when the run has ended.
+fn planted_file_of_the_run() {
+    let plant = "printf %s \"$key\" > \"$(dirname \"$SSL_CERT_FILE\")/planted\"";
+    let ran = careless(&format!("{plant}\ncurl -sSf https://api.openai.com/"));
+    assert!(ran.sightings.leaks.iter().any(|leak| leak.contains("/planted: ")), "{:?}", ran.sightings);
+    assert!(ran.files.is_empty(), "{:?}", ran.files);
+}
+
 fn planted_output() {
     let ran = careless("echo \"$key\" >&2");
     assert!(ran.files.iter().any(|file| file.contains("/stderr: ")), "{:?}", ran.files);
@@ -203,7 +214,7 @@ fn every_form_in_a_file() {
 
 fn every_form_in_an_environment() {
     for text in written(ODD) {
-        let watch = Watch::start(vec![Needle::new(ODD)]);
+        let watch = Watch::start(vec![Needle::new(ODD)], PathBuf::new());
         let mut command = Command::new("cat");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).env("PLANTED", &text);
         let mut child = command.spawn().unwrap();

@@ -1,7 +1,7 @@
-//! Looks at every process of a run, for as long as it takes.
+//! Looks at every process of a run, for as long as it takes, and at the files that live no longer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -14,7 +14,9 @@ use crate::leaks::Needle;
 pub(crate) struct Sightings {
     /// The command lines seen, words separated by blanks.
     pub(crate) commands: BTreeSet<String>,
-    /// Where a secret was: `environ of <command>: <form>`.
+    /// How many entries the folder had, at each look.
+    pub(crate) folders: BTreeSet<usize>,
+    /// Where a secret was: `environ of <command>: <form>`, `<path>: <form>`.
     pub(crate) leaks: BTreeSet<String>,
 }
 
@@ -30,12 +32,15 @@ pub(crate) struct Eye {
     needles: Vec<Needle>,
     /// The process that is looked at with all below it; 0: none yet.
     root: AtomicU32,
+    /// Where the files of a run are.
+    folder: PathBuf,
     seen: Mutex<Sightings>,
 }
 
 impl Watch {
-    pub(crate) fn start(needles: Vec<Needle>) -> Self {
-        let eye = Arc::new(Eye { needles, root: AtomicU32::new(0), seen: Mutex::default() });
+    /// Starts to look for secrets, in a folder too.
+    pub(crate) fn start(needles: Vec<Needle>, folder: PathBuf) -> Self {
+        let eye = Arc::new(Eye { needles, root: AtomicU32::new(0), folder, seen: Mutex::default() });
         let ended = Arc::new(AtomicBool::new(false));
         let (looking, stop) = (eye.clone(), ended.clone());
         let thread = std::thread::spawn(move || {
@@ -71,6 +76,14 @@ impl Drop for Watch {
 }
 
 impl Eye {
+    /// Searches the files, which nobody may be about to remove.
+    pub(crate) fn look_at_files(&self) {
+        let found: Vec<_> = self.needles.iter().flat_map(|needle| needle.found_below(&self.folder)).collect();
+        let mut seen = self.seen.lock().unwrap();
+        seen.folders.insert(std::fs::read_dir(&self.folder).unwrap().count());
+        seen.leaks.extend(found);
+    }
+
     /// Reads `environ` and `cmdline` of every process. One that ends meanwhile is left out.
     pub(crate) fn look(&self) {
         let root = self.root.load(Ordering::Relaxed);
