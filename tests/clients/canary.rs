@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
 
 use crate::leaks::Needle;
 use crate::stage::{Login, Ran, Stage};
@@ -191,6 +192,7 @@ fn written(secret: &str) -> Vec<String> {
         secret.to_owned(),
         serde_json::json!({"key": secret}).to_string(),
         format!("{:?}", Some(secret)),
+        format!("{:?}", HeaderValue::from_str(secret)),
         format!("https://api.test/?key={escaped}"),
         format!("https://api.test/?key={}", escaped.to_string().to_lowercase()),
     ];

@@ -58,6 +58,8 @@ fn plain_forms(secret: &str) -> Vec<String> {
         json.replace('/', "\\/").trim_matches('"').to_owned(),
         json.trim_matches('"').to_owned(),
         format!("{secret:?}").trim_matches('"').to_owned(),
+        // A header's value in Rust's debugging output: quotes are escaped, backslashes are not.
+        secret.replace('"', "\\\""),
         format!("{:?}", secret.as_bytes()).trim_matches(['[', ']']).to_owned(),
         percent.to_lowercase(),
         percent,
