@@ -19,6 +19,7 @@ impl App {
     pub(crate) fn make_home_ca(&self) -> Result<Arc<Ca>> {
         authority::of_home(&self.home()?, &self.permitted(&self.auth()?)?, &*self.clock)
     }
+
     /// The hosts of connections that a CA may not vouch for, a pattern as the suffix that it stays within: they
     /// came after the CA was made.
     pub(crate) fn hosts_outside(&self, ca: &Ca) -> Result<BTreeSet<String>> {

@@ -52,13 +52,24 @@ impl<E: Into<Failure>> From<E> for Trouble {
 }
 
 pub(super) fn run(desk: &Desk) -> Outcome {
-    let findings: Vec<Finding> = checks::ALL
-        .iter()
-        .map(|(name, check, usual_fix)| Finding { name, result: check(desk), usual_fix })
-        .collect();
+    let findings = examine(desk);
     let healthy = findings.iter().all(|finding| finding.result.is_ok());
     desk.output.answer(&document(desk, &findings), || text(&findings))?;
     Ok(if healthy { DONE } else { ExitCode::FAILURE })
+}
+
+/// Runs the checks; where the first one fails, the others could only say the same.
+fn examine(desk: &Desk) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, check, usual_fix) in checks::ALL {
+        let result = check(desk);
+        let hopeless = findings.is_empty() && result.is_err();
+        findings.push(Finding { name, result, usual_fix });
+        if hopeless {
+            break;
+        }
+    }
+    findings
 }
 
 fn document(desk: &Desk, findings: &[Finding]) -> Value {

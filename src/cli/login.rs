@@ -117,7 +117,25 @@ pub(super) fn run(desk: &Desk, args: &LoginArgs) -> Outcome {
     let document = json!({"status": "success", "provider": name, "connection": connection, "record_status": "connected"});
     desk.output
         .done(&document, &format!("{} is connected as {connection}", provider.definition.display_name()))?;
+    if let Err(failure) = warn_outside_ca(desk) {
+        desk.output.warn(&failure.message());
+    }
     Ok(DONE)
+}
+
+/// Says so when clients of `authsome proxy` would not be believed about a host: the home's CA came before it.
+fn warn_outside_ca(desk: &Desk) -> Result<(), Failure> {
+    let Some(ca) = desk.app.home_ca()? else { return Ok(()) };
+    let outside: Vec<String> = desk.app.hosts_outside(&ca)?.into_iter().collect();
+    if !outside.is_empty() {
+        let folder = desk.home()?.ca_folder();
+        desk.output.warn(&format!(
+            "the home's CA does not vouch for {}, which `run` does not need, but `proxy` does: remove {}, then authsome ca export",
+            outside.join(", "),
+            folder.display()
+        ));
+    }
+    Ok(())
 }
 
 fn connect(

@@ -11,6 +11,7 @@ use crate::config::Flags;
 
 use super::Outcome;
 use super::desk::{DONE, Desk};
+use super::failure::Failure;
 use super::output::Output;
 use super::routing::RoutingArgs;
 
@@ -47,8 +48,20 @@ pub(super) fn run(desk: &Desk, args: &ProxyArgs) -> Outcome {
         listen: args.listen,
         token_file: args.token_file.clone(),
     };
-    desk.app.proxy(&options, |listening| Ok(announce(desk.output, listening)?))?;
-    Ok(DONE)
+    let mut announced = false;
+    let outcome = desk.app.proxy(&options, |listening| {
+        announced = true;
+        Ok(announce(desk.output, listening)?)
+    });
+    match outcome.map_err(Failure::from) {
+        Ok(()) => Ok(DONE),
+        // The one document was the announcement.
+        Err(failure) if announced && desk.output.is_json() => {
+            desk.output.warn(&failure.message());
+            Ok(failure.exit_code().into())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Says where clients find the proxy, in one line: whoever started it reads on.

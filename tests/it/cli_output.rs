@@ -240,3 +240,42 @@ fn a_shell_gets_completions() {
     }
     assert!(!home.path().exists(), "completions made a home");
 }
+
+#[test]
+fn the_doctor_gives_no_advice_about_what_it_cannot_see() {
+    let home = connected();
+    std::fs::write(home.path().join("master.key"), "{}").unwrap();
+    let report: Value = serde_json::from_slice(&home.run(&["--json", "doctor"]).stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let check = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
+    assert_eq!(check("master key")["ok"], false);
+    for name in ["store", "connections"] {
+        assert_eq!(check(name)["fix"], "mend the master key first", "{report}");
+    }
+    std::fs::write(home.path().join("version"), "999\n").unwrap();
+    let output = home.run(&["--json", "doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["checks"].as_array().unwrap().len(), 1, "{report}");
+    assert!(report["issues"][0].as_str().unwrap().contains("999"), "{report}");
+}
+
+#[test]
+fn names_are_shown_where_the_key_is_not_at_hand() {
+    let home = connected();
+    std::fs::remove_file(home.path().join("master.key")).unwrap();
+    let list = home.ok(&["list", "--connected"]);
+    assert!(list.contains("sealed") && list.contains("0 connected"), "{list}");
+    assert_eq!(home.run(&["get", "alpha"]).status.code(), Some(7));
+    assert_eq!(home.run_with(&["login", "alpha", "--stdin", "--force"], "x").status.code(), Some(7));
+}
+
+#[test]
+fn a_login_outside_of_the_homes_ca_is_said() {
+    let home = connected();
+    home.ok(&["ca", "export"]);
+    home.define(&Definition::bearer("late", "api.late.test"));
+    let output = home.run_with(&["login", "late", "--stdin"], "key");
+    assert!(output.status.success());
+    assert!(text(&output.stderr).contains("does not vouch for api.late.test"), "{output:?}");
+}

@@ -63,9 +63,20 @@ fn master_key(desk: &Desk) -> Result<String, Trouble> {
 
 fn store(desk: &Desk) -> Result<String, Trouble> {
     let auth = desk.auth()?;
+    unlocked(&auth)?;
     let records = auth.check_vault()?;
     auth.vault()?.probe().map_err(auth::Error::from)?;
     Ok(format!("{records} records open, and it can be written"))
+}
+
+/// Without the key, no advice about what it seals is good advice.
+fn unlocked(auth: &AuthService) -> Result<(), Trouble> {
+    match auth.vault() {
+        Err(auth::Error::EncryptionUnavailable(_)) => {
+            Err(Trouble::new("not looked at: the vault is locked", "mend the master key first"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn lock(desk: &Desk) -> Result<String, Trouble> {
@@ -111,6 +122,7 @@ fn definitions(desk: &Desk) -> Result<String, Trouble> {
 
 fn connections(desk: &Desk) -> Result<String, Trouble> {
     let auth = desk.auth()?;
+    unlocked(&auth)?;
     let snapshot = auth.snapshot()?;
     let mut wrong: Vec<(String, String)> = snapshot
         .unreadable
