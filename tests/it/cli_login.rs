@@ -82,9 +82,17 @@ impl Terminal {
     }
 
     /// Exit code and standard output.
+    #[track_caller]
     fn end(&mut self) -> (Option<i32>, String) {
-        let mut printed = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        let mut stdout = self.child.stdout.take().unwrap();
+        let (sender, ended) = channel();
+        std::thread::spawn(move || {
+            let mut printed = String::new();
+            stdout.read_to_string(&mut printed).unwrap();
+            // Nobody listens once the test has failed.
+            let _ = sender.send(printed);
+        });
+        let printed = ended.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no end: {:?}", self.seen));
         (self.child.wait().unwrap().code(), printed)
     }
 }
