@@ -6,6 +6,7 @@ mod addresses;
 mod backpressure;
 mod bad_input;
 mod bindings;
+mod bundled;
 mod canary;
 mod certificates;
 mod cleartext;
