@@ -19,6 +19,8 @@ use crate::vault::GenerationReader;
 mod prepared;
 mod source;
 
+#[cfg(fuzzing)]
+pub(crate) use prepared::Fields;
 pub(crate) use prepared::{Prepared, RenderError};
 pub(crate) use source::{Chosen, Connected, Source, chosen};
 
@@ -137,6 +139,11 @@ impl Credentials {
             return Ok(rules);
         }
         self.ask(Ask::Rules).await
+    }
+
+    /// Makes the next request read the rules again.
+    pub(crate) fn forget(&self) {
+        self.0.stale.store(true, Ordering::Release);
     }
 
     /// The rules that were read last, which may be out of date.

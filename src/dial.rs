@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -71,7 +72,7 @@ pub(crate) struct Dialer {
     proxies: UpstreamProxies,
     own: SocketAddr,
     public_only: bool,
-    lookups: Semaphore,
+    lookups: Arc<Semaphore>,
 }
 
 impl Dialer {
@@ -79,7 +80,7 @@ impl Dialer {
     pub(crate) fn new(own: SocketAddr, connect_to: Vec<ConnectTo>, proxies: UpstreamProxies) -> Self {
         // The first of two mappings of one origin counts, as in curl.
         let connect_to = connect_to.into_iter().rev().map(ConnectTo::into_pair).collect();
-        Self { connect_to, proxies, own, public_only: false, lookups: Semaphore::new(MAX_LOOKUPS) }
+        Self { connect_to, proxies, own, public_only: false, lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
     }
 
     /// Refuses private, loopback and link-local addresses, for a listener that is not on loopback.
@@ -94,6 +95,9 @@ impl Dialer {
         let mapped = self.connect_to.get(origin);
         let target = mapped.unwrap_or(origin);
         let proxy = if mapped.is_none() { self.proxies.for_origin(origin) } else { None };
+        if proxy.is_some() {
+            self.check_named(origin)?;
+        }
         let reached = proxy.map_or(target, |proxy| proxy.origin());
         let addresses =
             timeout_at(deadline, self.resolve(reached)).await.map_err(|_| DialError::Timeout)??;
@@ -111,14 +115,31 @@ impl Dialer {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "names are resolved here")]
+    /// What can be told from the name alone, for an origin that an upstream proxy will resolve.
+    fn check_named(&self, origin: &Origin) -> Result<(), DialError> {
+        match origin.host() {
+            Host::Address(address) => {
+                let refusal = self.refusal(SocketAddr::new(*address, origin.port()), self.public_only);
+                refusal.map_or(Ok(()), Err)
+            }
+            Host::Name(name) if METADATA_NAMES.contains(&&**name) => Err(DialError::Metadata),
+            Host::Name(_) => Ok(()),
+        }
+    }
+
     async fn resolve(&self, origin: &Origin) -> Result<Vec<SocketAddr>, DialError> {
         match origin.host() {
             Host::Address(address) => Ok(vec![SocketAddr::new(*address, origin.port())]),
             Host::Name(name) => {
-                let _permit = self.lookups.acquire().await;
-                let found = tokio::net::lookup_host((&**name, origin.port())).await;
-                Ok(found.map_err(DialError::Resolve)?.collect())
+                let unavailable = |_| DialError::Resolve(io::ErrorKind::Other.into());
+                let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(unavailable)?;
+                let (name, port) = (Arc::clone(name), origin.port());
+                // The permit belongs to the thread, which goes on when nobody waits any more.
+                let lookup = tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    (&*name, port).to_socket_addrs().map(Vec::from_iter)
+                });
+                lookup.await.map_err(|error| DialError::Resolve(error.into()))?.map_err(DialError::Resolve)
             }
         }
     }
@@ -177,17 +198,21 @@ async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
     }
 }
 
-/// The addresses at which clouds hand credentials to any local process.
+/// Names of metadata services, for when somebody else resolves them.
+const METADATA_NAMES: [&str; 3] = ["metadata.google.internal", "metadata", "instance-data"];
+
+/// The addresses at which clouds hand credentials to any local process: all of IPv4 link-local, and single ones.
 fn is_metadata(ip: IpAddr) -> bool {
-    const V4: [Ipv4Addr; 3] = [
-        Ipv4Addr::new(169, 254, 169, 254),
-        Ipv4Addr::new(169, 254, 170, 2),
-        Ipv4Addr::new(100, 100, 100, 200),
+    const ALIBABA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+    const V6: [Ipv6Addr; 3] = [
+        Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
+        Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023),
+        Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
     ];
-    const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
+    let v4 = |address: Ipv4Addr| address.is_link_local() || address == ALIBABA;
     match ip {
-        IpAddr::V4(address) => V4.contains(&address),
-        IpAddr::V6(address) => address == V6 || embedded_v4(address).is_some_and(|v4| V4.contains(&v4)),
+        IpAddr::V4(address) => v4(address),
+        IpAddr::V6(address) => V6.contains(&address) || embedded_v4(address).is_some_and(v4),
     }
 }
 

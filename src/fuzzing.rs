@@ -7,7 +7,7 @@ use http::request;
 use zeroize::Zeroizing;
 
 use crate::auth::record::{self, ConnectionRecord};
-use crate::credential::Prepared;
+use crate::credential::{Fields, Prepared};
 use crate::origin::Origin;
 use crate::proxy::headers::{self, Placeholders};
 use crate::proxy::parse_client_hello;
@@ -93,5 +93,17 @@ fn credential() -> Option<Prepared> {
         "flow":"api_key","host_url":"api.example.com","api_key":{"header_name":"x-api-key","header_prefix":""}}"#;
     let definition = ProviderDefinition::from_json(DEFINITION).ok()?;
     let placement = definition.placement(definition.auth_type());
-    Prepared::render(&placement, |_| Some("secret-of-the-fuzzer"), "authsome-proxy-managed", None).ok()
+    Prepared::render(&placement, &Secrets, "authsome-proxy-managed", None).ok()
+}
+
+struct Secrets;
+
+impl Fields for Secrets {
+    fn value(&self, _name: &str) -> Option<&str> {
+        Some("secret-of-the-fuzzer")
+    }
+
+    fn secret_names(&self) -> Vec<&str> {
+        vec!["api_key"]
+    }
 }

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{Audit, Event, EventName};
+use crate::audit::{Audit, Event, EventName, Exchange};
 use crate::credential::{Credentials, Rules};
 use crate::dial::Dial;
 use crate::identity::Identity;
@@ -58,6 +58,8 @@ pub(crate) fn parse_client_hello(bytes: &[u8]) {
     client_hello::parse(bytes);
 }
 
+/// So much of a CONNECT target is logged: a host name and a port.
+const MAX_TARGET: usize = 262;
 /// So many sockets are served at once.
 const MAX_SOCKETS: usize = 4096;
 /// Idle upstream connections are looked at this often.
@@ -85,13 +87,16 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// The audit line of a refusal outside of any exchange.
-    fn refused(&self, error: &Error) {
+    /// The audit line of a refusal outside of any exchange, with what was asked for.
+    pub(crate) fn refused(&self, target: &str, error: &Error) {
+        let target = target.get(..MAX_TARGET).unwrap_or(target);
+        let exchange = Exchange { host: target, ..Exchange::default() };
         let event = Event {
             actor: Some(self.identity.as_str()),
             profile: Some(&self.profile),
             outcome: Some("refused"),
             reason: Some(error.reason()),
+            exchange: Some(exchange),
             ..Event::new(EventName::Refused)
         };
         if let Err(error) = self.audit.record(&event) {
@@ -165,6 +170,11 @@ impl Proxy {
         self.address
     }
 
+    /// Reads definitions and connections again before the next request.
+    pub(crate) fn reload(&self) {
+        self.shared.credentials.forget();
+    }
+
     /// The rules that were read last.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.shared.credentials.at_hand()
@@ -174,11 +184,12 @@ impl Proxy {
     pub(crate) fn shutdown(mut self, grace: Duration) {
         self.draining.cancel();
         let deadline = std::time::Instant::now() + grace;
+        while self.threads.iter().any(|thread| !thread.is_finished()) && std::time::Instant::now() < deadline
+        {
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        self.closing.cancel();
         for thread in std::mem::take(&mut self.threads) {
-            while !thread.is_finished() && std::time::Instant::now() < deadline {
-                thread::park_timeout(Duration::from_millis(5));
-            }
-            self.closing.cancel();
             let _ = thread.join();
         }
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::{App, Parts, RoutingOptions, authority, harden, loopback, token};
 use crate::audit::{self, Audit, Event, EventName};
 use crate::auth::Error;
+use crate::auth::record::ConnectionRecord;
 use crate::credential::{Chosen, Connected, chosen};
 use crate::proxy::Proxy;
 use crate::proxy::listener::Admission;
@@ -55,7 +56,10 @@ impl App {
         RunFolder::remove_stale(&base);
         let folder = RunFolder::create(&base).context("cannot make the run's folder")?;
         let auth = self.auth()?;
-        let Chosen { connected, unreadable } = chosen(&auth, &options.routing.connections)?;
+        let picks = &options.routing.connections;
+        let chosen = chosen(&auth, picks)?;
+        chosen.check(picks)?;
+        let Chosen { connected, unreadable, others, .. } = chosen;
         for one in &unreadable {
             notify(&format!("{} ({}) cannot be read: {}", one.provider, one.connection, one.error));
         }
@@ -71,9 +75,9 @@ impl App {
         let parts = Parts { auth, ca, admission: Admission::run(token.clone()), audit: audit.clone() };
         let proxy = self.start(loopback()?, parts, &options.routing)?;
         let wiring = Wiring { proxy: &proxy, token: &token, files: &files };
-        let child = self.child_environment(&wiring, command, &connected);
+        let child = self.child_environment(&wiring, command, &connected, &others);
         child.notes.iter().for_each(|note| notify(&note.to_string()));
-        drop(connected);
+        drop((connected, others));
         if options.print_env {
             return Ok(Ran::Environment(child.variables));
         }
@@ -88,12 +92,15 @@ impl App {
         wiring: &Wiring<'_>,
         command: &[OsString],
         connected: &[Connected],
+        others: &[ConnectionRecord],
     ) -> environment::Child {
         let Wiring { proxy, token, files } = wiring;
         let rules = proxy.rules();
         let secrets: Vec<&[u8]> = connected
             .iter()
-            .flat_map(|connected| connected.record.secrets())
+            .map(|connected| &connected.record)
+            .chain(others)
+            .flat_map(ConnectionRecord::secrets)
             .map(|(_, secret)| secret.expose().as_bytes())
             .collect();
         environment::child(&Inputs {
@@ -117,8 +124,10 @@ impl App {
             Ok(code) => code.to_string(),
             Err(error) => error.to_string(),
         };
-        self.note(audit, EventName::RunEnd, Some(&outcome))?;
-        audit.flush()?;
+        // The child's exit code counts, whatever becomes of the log.
+        if let Err(error) = self.note(audit, EventName::RunEnd, Some(&outcome)).and_then(|()| audit.flush()) {
+            tracing::error!(%error, "the end of the run is missing from the audit log");
+        }
         Ok(code?)
     }
 

@@ -54,7 +54,7 @@ impl App {
         let parts = Parts { auth, ca, admission: Admission::service(token), audit: audit.clone() };
         let proxy = self.start(listener, parts, &options.routing)?;
         ready(&Listening { address: proxy.address(), token_file })?;
-        let signal = signals.wait_for_end()?;
+        let signal = signals.wait_for_end(|| proxy.reload())?;
         tracing::info!(%signal, "draining");
         proxy.shutdown(DRAIN);
         audit.flush()?;

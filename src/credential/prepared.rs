@@ -1,5 +1,6 @@
 //! A credential in the form in which it is placed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +14,10 @@ use crate::secret::Secret;
 
 /// The unreserved characters of RFC 3986 2.3 stay as they are.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// A URL that is quoted in the query of another is encoded twice.
+const MAX_ENCODINGS: usize = 3;
+/// A shorter value would be found by chance.
+const SHORTEST_TRACE: usize = 4;
 
 /// Why a credential cannot be placed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +26,16 @@ pub(crate) enum RenderError {
     Placement(#[from] PlacementError),
     #[error("a header name or value is not valid in HTTP")]
     Header,
+    #[error("the stored value is a placeholder, not a credential")]
+    Placeholder,
+}
+
+/// The fields of a connection.
+pub(crate) trait Fields {
+    /// The value of a field.
+    fn value(&self, name: &str) -> Option<&str>;
+    /// The names of those that are secret.
+    fn secret_names(&self) -> Vec<&str>;
 }
 
 /// Header and query values, ready to be placed, and what to look for in a response.
@@ -38,9 +53,9 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Renders a placement with the fields of a connection.
-    pub(crate) fn render<'a>(
+    pub(crate) fn render(
         placement: &Placement,
-        field: impl Fn(&str) -> Option<&'a str>,
+        fields: &impl Fields,
         placeholder: &str,
         expires_at: Option<i64>,
     ) -> Result<Self, RenderError> {
@@ -53,30 +68,35 @@ impl Prepared {
             traces: Vec::new(),
             placeholder: placeholder.into(),
         };
-        for slot in &placement.slots {
-            match slot {
-                Slot::Header { name, value } => prepared.add_header(name, &value.render(&field)?)?,
-                Slot::Query { name, value } => prepared.add_query(name, &value.render(&field)?),
+        for secret in fields.secret_names().into_iter().filter_map(|name| fields.value(name)) {
+            if secret.contains(placeholder) {
+                return Err(RenderError::Placeholder);
             }
-            let secrets = slot.value().fields().into_iter().filter_map(&field).map(str::to_owned);
-            secrets.for_each(|secret| prepared.trace(&secret));
+            prepared.trace(secret.as_bytes());
+        }
+        for slot in &placement.slots {
+            let value = slot.value().render(|name| fields.value(name))?;
+            match slot {
+                Slot::Header { name, .. } => prepared.add_header(name, &value)?,
+                Slot::Query { name, .. } => prepared.add_query(name, &value),
+            }
         }
         for cleared in &placement.clear {
             match cleared {
-                SlotName::Header(name) => {
-                    let name = HeaderName::try_from(name).map_err(|_| RenderError::Header)?;
-                    prepared.header_slots.push(name);
-                }
-                SlotName::Query(name) => prepared.query_slots.push(name.to_ascii_lowercase()),
+                SlotName::Header(name) => prepared.header_slots.push(header_name(name)?),
+                SlotName::Query(name) => prepared.query_slots.push(name.clone()),
             }
         }
         Ok(prepared)
     }
 
-    fn add_header(&mut self, name: &str, value: &Zeroizing<String>) -> Result<(), RenderError> {
-        let name = HeaderName::try_from(name).map_err(|_| RenderError::Header)?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| RenderError::Header)?;
+    fn add_header(&mut self, name: &str, text: &Zeroizing<String>) -> Result<(), RenderError> {
+        let name = header_name(name)?;
+        let mut value = HeaderValue::from_str(text).map_err(|_| RenderError::Header)?;
         value.set_sensitive(true);
+        if let Some(pair) = text.strip_prefix("Basic ") {
+            self.trace(pair.as_bytes());
+        }
         self.header_slots.push(name.clone());
         self.headers.push((name, value));
         Ok(())
@@ -84,20 +104,13 @@ impl Prepared {
 
     fn add_query(&mut self, name: &str, value: &Zeroizing<String>) {
         let encoded = utf8_percent_encode(value, QUERY_VALUE).to_string();
-        self.query_slots.push(name.to_ascii_lowercase());
+        self.query_slots.push(name.to_owned());
         self.query.push((name.to_owned(), Secret::new(encoded)));
     }
 
-    /// Remembers a value to look for in response heads, raw and percent-encoded.
-    fn trace(&mut self, secret: &str) {
-        // A short value, an account name say, would be found by chance.
-        if secret.len() < 8 {
-            return;
-        }
-        self.traces.push(Finder::new(secret).into_owned());
-        let encoded = utf8_percent_encode(secret, QUERY_VALUE).to_string();
-        if encoded != secret {
-            self.traces.push(Finder::new(&encoded).into_owned());
+    fn trace(&mut self, secret: &[u8]) {
+        if secret.len() >= SHORTEST_TRACE {
+            self.traces.push(Finder::new(secret).into_owned());
         }
     }
 
@@ -106,15 +119,14 @@ impl Prepared {
         &self.header_slots
     }
 
-    /// Whether a header is the twin of a slot that some servers read as the slot: `_` in the place of `-`.
+    /// Whether a header is the twin of a slot that some servers read as the slot: `_` and `-` exchanged.
     pub(crate) fn is_twin_of_slot(&self, name: &HeaderName) -> bool {
         let folded = |byte: u8| if byte == b'_' { b'-' } else { byte };
-        let name = name.as_str();
-        name.contains('_')
-            && self
-                .header_slots
-                .iter()
-                .any(|slot| name.bytes().map(folded).eq(slot.as_str().bytes().map(folded)))
+        let same = |slot: &HeaderName| {
+            let (slot, name) = (slot.as_str(), name.as_str());
+            slot.len() == name.len() && slot.bytes().map(folded).eq(name.bytes().map(folded))
+        };
+        self.header_slots.iter().any(same)
     }
 
     /// Whether a decoded query parameter is one of the slots, in any case.
@@ -126,21 +138,156 @@ impl Prepared {
         !self.query_slots.is_empty()
     }
 
-    /// The bytes with each trace of the secret replaced by the placeholder; `None` when there is none.
+    /// The bytes with each trace of the secret, percent-encoded or not, replaced by the placeholder; `None` when
+    /// there is none.
     pub(crate) fn redacted(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut clean: Option<Vec<u8>> = None;
-        for trace in &self.traces {
-            while let Some(at) = trace.find(clean.as_deref().unwrap_or(bytes)) {
-                let text = clean.get_or_insert_with(|| bytes.to_vec());
-                text.splice(at..at + trace.needle().len(), self.placeholder.bytes());
-            }
+        for depth in 0..=MAX_ENCODINGS {
+            let source = clean.as_deref().unwrap_or(bytes);
+            let found = Decoded::of(source, depth).and_then(|decoded| self.replaced(source, &decoded));
+            clean = found.or(clean);
         }
         clean
     }
+
+    /// The source with each trace in its decoded text replaced.
+    fn replaced(&self, bytes: &[u8], decoded: &Decoded<'_>) -> Option<Vec<u8>> {
+        let mut clean = Vec::new();
+        let (mut searched, mut copied) = (0, 0);
+        while let Some((start, end)) = self.first_trace(&decoded.text, searched) {
+            clean.extend_from_slice(&bytes[copied..decoded.source(start)]);
+            clean.extend_from_slice(self.placeholder.as_bytes());
+            copied = decoded.source(end);
+            searched = end;
+        }
+        if copied == 0 {
+            return None;
+        }
+        clean.extend_from_slice(&bytes[copied..]);
+        Some(clean)
+    }
+
+    /// The earliest trace from a position on; of two that begin together, the longer.
+    fn first_trace(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        let rest = text.get(from..)?;
+        let found = self.traces.iter().filter_map(|trace| {
+            let start = from + trace.find(rest)?;
+            Some((start, start + trace.needle().len()))
+        });
+        found.min_by_key(|(start, end)| (*start, std::cmp::Reverse(*end)))
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, RenderError> {
+    HeaderName::try_from(name).map_err(|_| RenderError::Header)
+}
+
+/// Percent-decoded bytes that know where each of them stood.
+struct Decoded<'a> {
+    text: Cow<'a, [u8]>,
+    offsets: Option<Vec<usize>>,
+}
+
+impl<'a> Decoded<'a> {
+    /// The bytes with so many encodings taken off; `None` when they have fewer.
+    fn of(bytes: &'a [u8], depth: usize) -> Option<Self> {
+        let plain = Self { text: bytes.into(), offsets: None };
+        (0..depth).try_fold(plain, |decoded, _| decoded.once_more())
+    }
+
+    fn once_more(&self) -> Option<Self> {
+        let bytes = &*self.text;
+        if !bytes.contains(&b'%') {
+            return None;
+        }
+        let (mut text, mut offsets) = (Vec::with_capacity(bytes.len()), Vec::with_capacity(bytes.len() + 1));
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            offsets.push(self.source(at));
+            let escaped = bytes.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(hex_pair);
+            text.push(escaped.unwrap_or(*byte));
+            at += if escaped.is_some() { 3 } else { 1 };
+        }
+        offsets.push(self.source(at));
+        Some(Self { text: text.into(), offsets: Some(offsets) })
+    }
+
+    /// Where the decoded byte at `index` began.
+    fn source(&self, index: usize) -> usize {
+        self.offsets.as_ref().map_or(index, |offsets| offsets.get(index).copied().unwrap_or_default())
+    }
+}
+
+fn hex_pair(digits: &[u8]) -> Option<u8> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| !text.contains('+'))?;
+    u8::from_str_radix(text, 16).ok()
 }
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prepared({:?}, {:?})", self.header_slots, self.query_slots)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authsome_providers::ProviderDefinition;
+
+    struct Pair(&'static str, &'static str);
+
+    impl Fields for Pair {
+        fn value(&self, name: &str) -> Option<&str> {
+            match name {
+                "account" => Some(self.0),
+                "api_key" => Some(self.1),
+                _ => None,
+            }
+        }
+
+        fn secret_names(&self) -> Vec<&str> {
+            vec!["api_key"]
+        }
+    }
+
+    fn prepared(fields: &Pair) -> Result<Prepared, RenderError> {
+        let definition = r#"{"schema_version":1,"name":"x","display_name":"X","auth_type":"api_key",
+            "flow":"api_key","host_url":"api.example.com","api_key":{"header_name":"x-api-key","header_prefix":""}}"#;
+        let definition = ProviderDefinition::from_json(definition).unwrap();
+        let placement = definition.placement(definition.auth_type());
+        Prepared::render(&placement, fields, "authsome-proxy-managed", None)
+    }
+
+    fn redacted(text: &str) -> Option<String> {
+        let prepared = prepared(&Pair("AC-account", "s/ecret+key")).unwrap();
+        prepared.redacted(text.as_bytes()).map(|clean| String::from_utf8(clean).unwrap())
+    }
+
+    #[test]
+    fn a_secret_is_found_raw_and_in_every_percent_encoding() {
+        for (text, clean) in [
+            ("a s/ecret+key b s/ecret+key", "a authsome-proxy-managed b authsome-proxy-managed"),
+            ("/p?k=s%2Fecret%2Bkey&x=%41", "/p?k=authsome-proxy-managed&x=%41"),
+            ("/p?k=s%2fecret+key", "/p?k=authsome-proxy-managed"),
+            ("/p?k=%73/ecret%2bke%79%", "/p?k=authsome-proxy-managed%"),
+            ("/l?to=%2Fp%3Fk%3Ds%252Fecret%252Bkey%26a", "/l?to=%2Fp%3Fk%3Dauthsome-proxy-managed%26a"),
+        ] {
+            assert_eq!(redacted(text).as_deref(), Some(clean), "{text}");
+        }
+        for text in ["", "s/ecret", "AC-account", "%", "%2", "s%2525252Fecret%2Bkey"] {
+            assert_eq!(redacted(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_inside_the_placeholder_ends() {
+        let prepared = prepared(&Pair("", "authsome")).unwrap();
+        let clean = prepared.redacted(b"x authsome y").unwrap();
+        assert_eq!(clean, b"x authsome-proxy-managed y");
+    }
+
+    #[test]
+    fn a_stored_placeholder_is_no_credential() {
+        assert!(matches!(prepared(&Pair("", "authsome-proxy-managed")), Err(RenderError::Placeholder)));
     }
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use authsome_providers::{Claim, ProviderDefinition};
 
+use super::prepared::Fields;
 use super::{Ask, CredentialError, Prepared, Rules, Shared, even};
 use crate::auth::record::{ConnectionRecord, ConnectionStatus};
 use crate::auth::{AuthService, Connection, Error, Unreadable};
@@ -28,7 +29,7 @@ pub(crate) struct Source {
     picks: BTreeMap<String, String>,
     prefer: Vec<String>,
     /// What was connected since the proxy started: a provider that loses its connection keeps its claims.
-    earlier: BTreeMap<String, (Vec<Claim>, String)>,
+    earlier: BTreeMap<String, Earlier>,
 }
 
 impl Source {
@@ -43,22 +44,38 @@ impl Source {
 
     /// Reads definitions and connections.
     pub(crate) fn rules(&mut self, generation: Option<u64>) -> Result<Rules, CredentialError> {
-        let mut candidates = Vec::new();
+        let chosen = chosen(&self.auth, &self.picks).map_err(vault)?;
         let mut gone = std::mem::take(&mut self.earlier);
-        let Chosen { connected, unreadable } = chosen(&self.auth, &self.picks).map_err(vault)?;
-        for connected in connected {
-            let candidate = self.candidate(&connected);
-            gone.remove(&*candidate.provider);
-            let memory = (candidate.claims.clone(), connected.placeholder().to_owned());
-            self.earlier.insert(candidate.provider.to_string(), memory);
+        let mut candidates = Vec::new();
+        for connected in &chosen.connected {
+            let provider = &connected.record.provider;
+            if gone.get(provider).is_some_and(|earlier| !chosen.has(provider, &earlier.connection)) {
+                // The connection that this run used is gone: another account does not take its place.
+                continue;
+            }
+            gone.remove(provider);
+            let candidate = self.candidate(connected);
+            self.earlier.insert(provider.clone(), Earlier::of(connected, &candidate));
             candidates.push(candidate);
         }
-        candidates.extend(unreadable.iter().filter_map(|unreadable| self.unreadable(unreadable)));
-        candidates.extend(gone.iter().map(|(provider, (claims, _))| disconnected(provider, claims)));
+        for Unreadable { provider, connection, error } in &chosen.unreadable {
+            tracing::error!(provider, connection, %error, "a connection cannot be read");
+            let claims = gone.get(provider).map(|earlier| earlier.claims.clone());
+            let claims = claims.or_else(|| self.claims_of(provider)).unwrap_or_default();
+            candidates.push(without_credential(provider, Standing::Invalid, claims));
+        }
+        for (provider, earlier) in &gone {
+            candidates.push(without_credential(provider, Standing::Disconnected, earlier.claims.clone()));
+        }
         self.earlier.append(&mut gone);
-        let known = self.earlier.values().map(|(_, placeholder)| placeholder.as_str());
+        let known = self.earlier.values().map(|earlier| earlier.placeholder.as_str());
         let placeholders = Placeholders::new(known.chain([PLACEHOLDER]));
         Ok(Rules { generation, routes: Routes::compile(candidates, self.prefer.clone()), placeholders })
+    }
+
+    /// What a provider's definition claims when no connection fills its templates.
+    fn claims_of(&self, provider: &str) -> Option<Vec<Claim>> {
+        self.auth.provider(provider).ok()?.definition.claims(&BTreeMap::new()).ok()
     }
 
     /// A connection's part in the table. Where today's definition is gone or does not fit, its old claims stay,
@@ -80,15 +97,6 @@ impl Source {
             bound,
             endpoints: definition.map(|definition| definition.auth_endpoints(&values)).unwrap_or_default(),
         }
-    }
-
-    /// A connection whose record does not open keeps its provider's hosts from being passed through.
-    fn unreadable(&self, unreadable: &Unreadable) -> Option<Candidate> {
-        let Unreadable { provider, connection, error } = unreadable;
-        tracing::error!(provider, connection, %error, "a connection cannot be read");
-        let definition = self.auth.provider(provider).ok()?.definition;
-        let claims = definition.claims(&BTreeMap::new()).ok()?;
-        Some(Candidate { standing: Standing::Invalid, ..disconnected(provider, &claims) })
     }
 
     fn standing(&self, record: &ConnectionRecord) -> Standing {
@@ -116,17 +124,22 @@ impl Source {
             return Err(CredentialError::BindingChanged { provider: provider() });
         }
         let placement = record.binding.placement.at(&route.claim);
-        let prepared = Prepared::render(
-            placement,
-            |name| record.field(name),
-            definition.placeholder(),
-            record.expires_at,
-        );
+        let prepared = Prepared::render(placement, &record, definition.placeholder(), record.expires_at);
         let unusable = |error: super::RenderError| CredentialError::Unusable {
             provider: provider(),
             reason: error.to_string(),
         };
         Ok(Arc::new(prepared.map_err(unusable)?))
+    }
+}
+
+impl Fields for ConnectionRecord {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.field(name)
+    }
+
+    fn secret_names(&self) -> Vec<&str> {
+        self.secrets().into_iter().map(|(name, _)| name).collect()
     }
 }
 
@@ -144,45 +157,77 @@ impl Connected {
     }
 }
 
+/// What a run remembers of a provider that was connected.
+struct Earlier {
+    connection: String,
+    claims: Vec<Claim>,
+    placeholder: String,
+}
+
+impl Earlier {
+    fn of(connected: &Connected, candidate: &Candidate) -> Self {
+        Self {
+            connection: connected.record.connection_name.clone(),
+            claims: candidate.claims.clone(),
+            placeholder: connected.placeholder().to_owned(),
+        }
+    }
+}
+
 /// One connection for each provider, the picked one or the default, and what cannot be read.
 pub(crate) struct Chosen {
     pub(crate) connected: Vec<Connected>,
     pub(crate) unreadable: Vec<Unreadable>,
+    /// The connections that this run does not use.
+    pub(crate) others: Vec<ConnectionRecord>,
+    /// Every connection there is, by provider and name.
+    all: BTreeSet<(String, String)>,
+}
+
+impl Chosen {
+    fn has(&self, provider: &str, connection: &str) -> bool {
+        self.all.contains(&(provider.to_owned(), connection.to_owned()))
+    }
+
+    /// Whether every pick names a connection.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub(crate) fn check(&self, picks: &BTreeMap<String, String>) -> Result<(), Error> {
+        let missing = picks.iter().find(|(provider, connection)| !self.has(provider, connection));
+        missing.map_or(Ok(()), |(provider, connection)| {
+            Err(Error::ConnectionNotFound { provider: provider.clone(), connection: connection.clone() })
+        })
+    }
 }
 
 /// Chooses among the profile's connections.
 pub(crate) fn chosen(auth: &AuthService, picks: &BTreeMap<String, String>) -> Result<Chosen, Error> {
     let snapshot = auth.snapshot()?;
     let definitions = auth.definitions();
+    let named = |record: &ConnectionRecord| (record.provider.clone(), record.connection_name.clone());
+    let all = snapshot.connections.iter().map(|connection| named(&connection.record)).collect();
     let wanted = |connection: &Connection| match picks.get(&connection.record.provider) {
         Some(name) => *name == connection.record.connection_name,
         None => connection.is_default,
     };
-    let connected = snapshot.connections;
-    let connected: Vec<Connected> = connected
-        .into_iter()
-        .filter(wanted)
-        .map(|Connection { record, .. }| {
-            let provider = definitions.registry.provider(&record.provider);
-            Connected { definition: provider.map(|provider| provider.definition.clone()), record }
-        })
-        .collect();
-    let missing =
-        picks.iter().find(|(provider, _)| !connected.iter().any(|one| one.record.provider == **provider));
-    match missing {
-        Some((provider, connection)) => {
-            Err(Error::ConnectionNotFound { provider: provider.clone(), connection: connection.clone() })
-        }
-        None => Ok(Chosen { connected, unreadable: snapshot.unreadable }),
-    }
+    let connected = |Connection { record, .. }| {
+        let provider = definitions.registry.provider(&record.provider);
+        Connected { definition: provider.map(|provider| provider.definition.clone()), record }
+    };
+    let (used, others): (Vec<_>, Vec<_>) = snapshot.connections.into_iter().partition(wanted);
+    let connected = used.into_iter().map(connected).collect();
+    let others = others.into_iter().map(|connection| connection.record).collect();
+    Ok(Chosen { connected, unreadable: snapshot.unreadable, others, all })
 }
 
-fn disconnected(provider: &str, claims: &[Claim]) -> Candidate {
+/// A provider's claims that are known while its credential is not to be had.
+fn without_credential(provider: &str, standing: Standing, claims: Vec<Claim>) -> Candidate {
     Candidate {
         provider: provider.into(),
         connection: "".into(),
-        standing: Standing::Disconnected,
-        claims: claims.to_vec(),
+        standing,
+        claims,
         bound: BTreeSet::new(),
         endpoints: Vec::new(),
     }
@@ -194,25 +239,31 @@ fn vault(error: Error) -> CredentialError {
 
 /// Answers until the last handle is gone.
 pub(super) fn serve(mut source: Source, queue: &Receiver<Ask>, shared: &Weak<Shared>) {
+    let mut looked = Instant::now();
     loop {
-        let ask = match queue.recv_timeout(HAND_EDITS) {
+        let ask = match queue.recv_timeout(HAND_EDITS.saturating_sub(looked.elapsed())) {
             Ok(ask) => Some(ask),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         let Some(shared) = shared.upgrade() else { return };
         match ask {
-            Some(Ask::Rules(answer)) => {
+            Some(Ask::Rules(answer)) if !answer.is_closed() => {
                 let _ = answer.send(refresh(&mut source, &shared));
             }
-            Some(Ask::Prepare(route, answer)) => {
+            Some(Ask::Prepare(route, answer)) if !answer.is_closed() => {
                 let prepared = source.prepare(&route);
                 if let Ok(prepared) = &prepared {
                     let _ = route.prepared.set(Arc::clone(prepared));
                 }
                 let _ = answer.send(prepared);
             }
-            None => notice_edits(&source, &shared),
+            // Whoever asked has given up.
+            Some(_) | None => {}
+        }
+        if looked.elapsed() >= HAND_EDITS {
+            notice_edits(&source, &shared);
+            looked = Instant::now();
         }
     }
 }

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::proxy::headers;
+
 /// How far a request body has come. Shared with the response, which decides whether the upstream socket
 /// may be used again.
 #[derive(Debug, Default)]
@@ -57,6 +59,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let frame = frame.map(|frame| frame.map(keep_own_trailers));
         if let Some(Ok(frame)) = &frame {
             let length = frame.data_ref().map_or(0, Bytes::len) as u64;
             self.progress.bytes.fetch_add(length, Ordering::Relaxed);
@@ -74,6 +77,20 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
+}
+
+/// Drops trailers that a server could merge into the head: fields of framing, routing, authentication and our own
+/// (RFC 9110 6.5.1).
+fn keep_own_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    let mut trailers = match frame.into_trailers() {
+        Ok(trailers) => trailers,
+        Err(frame) => return frame,
+    };
+    let gone: Vec<_> = trailers.keys().filter(|name| !headers::may_trail(name)).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
+    Frame::trailers(trailers)
 }
 
 /// What is told when a response body has come to its end, or was given up.

@@ -18,6 +18,8 @@ const BUFFER: usize = 16 * 1024;
 const ROUND: Duration = Duration::from_secs(60);
 /// A tunnel in which nothing moved for so many rounds is closed: an hour.
 const IDLE_ROUNDS: u32 = 60;
+/// The same after one side has ended: ten minutes.
+const HALF_CLOSED_ROUNDS: u32 = 10;
 
 /// Joins two TCP sockets, without reading what passes where the kernel can move it.
 pub(crate) async fn sockets(worker: &Worker, mut downstream: TcpStream, mut upstream: TcpStream) {
@@ -60,7 +62,7 @@ impl Flow {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Returns when nothing moved for an hour, or for a minute after one side had ended.
+    /// Returns when nothing moved for an hour, or for ten minutes after one side had ended.
     async fn stalled(&self) {
         let (mut seen, mut rounds) = (0, 0);
         loop {
@@ -68,7 +70,8 @@ impl Flow {
             let bytes = self.bytes.load(Ordering::Relaxed);
             rounds = if bytes == seen { rounds + 1 } else { 0 };
             seen = bytes;
-            if rounds >= if self.half_closed.load(Ordering::Relaxed) { 1 } else { IDLE_ROUNDS } {
+            let half_closed = self.half_closed.load(Ordering::Relaxed);
+            if rounds >= if half_closed { HALF_CLOSED_ROUNDS } else { IDLE_ROUNDS } {
                 return;
             }
         }

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use crate::origin::Origin;
 use crate::proxy::body::{Ending, RequestBody, ResponseBody};
 use crate::proxy::error::Error;
+use crate::proxy::response::refuse_oddities;
 use crate::proxy::upstream::Lease;
 use crate::proxy::{Worker, headers};
 
@@ -19,6 +20,10 @@ pub(crate) async fn forward(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Error> {
     let origin = named(&request)?;
+    if request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) {
+        return Err(Error::BadRequest("the request has no Host field"));
+    }
+    headers::check_transfer_encoding(request.headers())?;
     let rules = worker.shared.credentials.current().await?;
     let (mut head, body) = request.into_parts();
     headers::strip_request(&mut head.headers);
@@ -39,8 +44,9 @@ pub(crate) async fn forward(
     head.extensions.clear();
     let ready = worker.upstream.cleartext(&origin).await?;
     let sent = ready.send(Request::from_parts(head, RequestBody::new(body)), None).await;
-    let failed = |source| Error::UpstreamExchange { origin, source };
-    let (mut response, lease) = sent.map_err(|failure| failed(failure.error))?;
+    let (mut response, lease) = sent.map_err(|failure| failure.of(&origin))?;
+    refuse_oddities(&origin, response.status(), false)?;
+    response.extensions_mut().clear();
     headers::strip_response(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     Ok(response.map(|body| ResponseBody::upstream(body, Box::new(Held(lease)))))

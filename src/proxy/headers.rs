@@ -2,26 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use http::header::{
-    ALT_SVC, CONNECTION, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::{ALT_SVC, CONNECTION, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, request};
 use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
 
 use crate::credential::Prepared;
+use crate::proxy::error::Error;
 
-/// Fields that belong to one connection (RFC 9110 7.6.1) beside those handled by name.
-const HOP_BY_HOP: [HeaderName; 5] = [
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TRANSFER_ENCODING,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const OUR_NAMESPACE: &str = "authsome-";
 
 /// Removes from a request what concerns the client's connection only, and every field in our own namespace.
@@ -29,16 +18,8 @@ const OUR_NAMESPACE: &str = "authsome-";
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
     let trailers = accepts_trailers(headers);
     strip_connection(headers);
-    headers.remove(EXPECT);
-    headers.remove(HTTP2_SETTINGS);
-    headers.remove(TE);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(OUR_NAMESPACE)).cloned().collect();
-    for name in ours {
-        headers.remove(name);
     }
 }
 
@@ -48,21 +29,47 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     headers.remove(ALT_SVC);
 }
 
+/// Whether a field belongs to one connection only (RFC 9110 7.6.1), is answered by us, or is in our own namespace.
+fn stays_here(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(
+        name,
+        "connection" | "upgrade" | "transfer-encoding" | "te" | "expect" | "keep-alive" | "proxy-connection"
+    ) || matches!(name, "proxy-authenticate" | "proxy-authorization" | "proxy-authentication-info")
+        || name == "http2-settings"
+        || name.starts_with(OUR_NAMESPACE)
+}
+
+/// Whether a field may stand in the trailers of a request: what gRPC and checksums use (RFC 9110 6.5.1). Anything
+/// else could be merged into the head, a credential's slot above all.
+pub(crate) fn may_trail(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let checksum = ["digest", "checksum", "md5", "crc", "sha", "signature", "etag"];
+    name.starts_with("grpc-") || name.ends_with("-bin") || checksum.iter().any(|part| name.contains(part))
+}
+
+/// Refuses any transfer coding but exactly one `chunked` (RFC 9112 6.1): what is framed anew must not have been
+/// coded otherwise.
+pub(crate) fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    let mut codings = tokens(headers, &TRANSFER_ENCODING);
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Error::BadRequest("the only transfer coding is one `chunked`")),
+    }
+}
+
 fn strip_connection(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    let named = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         // A client that names Host here asks for a request without one.
-        .filter(|name| *name != HOST)
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
-    headers.remove(CONNECTION);
-    headers.remove(UPGRADE);
-    for name in HOP_BY_HOP {
+        .filter(|name| *name != HOST);
+    let gone: Vec<HeaderName> =
+        headers.keys().filter(|name| stays_here(name)).cloned().chain(named).collect();
+    for name in gone {
         headers.remove(name);
     }
 }

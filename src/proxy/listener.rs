@@ -2,7 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{Method, Request, Response, header};
@@ -22,6 +25,9 @@ mod peer;
 
 pub(crate) use admission::Admission;
 
+/// A caller states its wish, or its next one, within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Serves one socket: requests until a tunnel is granted, then the tunnel.
 pub(super) async fn serve_socket(worker: Arc<Worker>, socket: TcpStream, peer: SocketAddr) {
     if socket.set_nodelay(true).is_err() {
@@ -32,9 +38,7 @@ pub(super) async fn serve_socket(worker: Arc<Worker>, socket: TcpStream, peer: S
     let Some(downstream) = Box::pin(answer(&entry, socket)).await else { return };
     let Some(tunnel) = entry.take() else { return };
     drop(entry);
-    if let Err(error) = tunnel.run(worker, downstream).await {
-        tracing::debug!(%error, "tunnel ended");
-    }
+    tunnel.run(worker, downstream).await;
 }
 
 /// The two ends of a client's socket.
@@ -71,22 +75,37 @@ impl Entry {
 async fn answer(entry: &Arc<Entry>, socket: TcpStream) -> Option<Downstream> {
     let service = service_fn(|request| {
         let entry = Arc::clone(entry);
-        async move { Ok::<_, Infallible>(respond(&entry, request).await) }
+        Box::pin(async move { Ok::<_, Infallible>(respond(&entry, request).await) })
     });
-    let connection = serve::http1_builder().serve_connection(TokioIo::new(socket), service);
-    let parts = tokio::select! {
-        parts = connection.without_shutdown() => parts.ok()?,
-        () = entry.worker.draining.cancelled() => return None,
-    };
+    let mut builder = serve::http1_builder();
+    builder.header_read_timeout(HEAD_TIMEOUT);
+    let mut connection = Some(builder.serve_connection(TokioIo::new(socket), service));
+    let mut draining = std::pin::pin!(entry.worker.draining.cancelled());
+    let mut told = false;
+    // `without_shutdown` would take the connection away from `graceful_shutdown`.
+    let ended = std::future::poll_fn(|cx| {
+        let Some(serving) = connection.as_mut() else { return Poll::Ready(Ok(())) };
+        if !told && draining.as_mut().poll(cx).is_ready() {
+            told = true;
+            Pin::new(&mut *serving).graceful_shutdown();
+        }
+        serving.poll_without_shutdown(cx)
+    });
+    ended.await.ok()?;
+    let parts = connection.take()?.into_parts();
     Some(Downstream { socket: parts.io.into_inner(), early: BytesMut::from(parts.read_buf) })
 }
 
 async fn respond(entry: &Entry, request: Request<Incoming>) -> Response<ResponseBody> {
+    let target = request.uri().authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
     match admit_and_open(entry, request).await {
         Ok(response) => response,
         Err(error) => {
             tracing::debug!(reason = error.reason(), %error, "refused");
-            entry.worker.shared.refused(&error);
+            // Whoever does not belong here must not be able to fill the log.
+            if !matches!(error, Error::ProxyAuthentication) {
+                entry.worker.shared.refused(&target, &error);
+            }
             error.into_response()
         }
     }
@@ -95,6 +114,9 @@ async fn respond(entry: &Entry, request: Request<Incoming>) -> Response<Response
 async fn admit_and_open(entry: &Entry, request: Request<Incoming>) -> Result<Response<ResponseBody>, Error> {
     entry.worker.shared.admission.admit(request.headers(), entry.ends).await?;
     if request.method() == Method::CONNECT {
+        if request.headers().get_all(header::HOST).iter().count() > 1 {
+            return Err(Error::HostConflict);
+        }
         let target = request.uri().authority().map_or("", http::uri::Authority::as_str);
         let tunnel = Tunnel::open(&entry.worker, target).await?;
         entry.grant(tunnel);

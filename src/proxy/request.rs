@@ -47,6 +47,7 @@ impl<'a> Inbound<'a> {
     /// client's connection only.
     pub(crate) fn admit(origin: &'a Origin, mut request: Request<Incoming>) -> Result<Self, Error> {
         agree(origin, &request)?;
+        headers::check_transfer_encoding(request.headers())?;
         if [Method::TRACE, Method::CONNECT].contains(request.method()) || request.method().as_str() == "TRACK"
         {
             return Err(Error::Method(request.method().clone()));
@@ -106,6 +107,7 @@ impl<'a> Inbound<'a> {
         }
         if let Some(credential) = credential {
             headers::fill_slots(&mut self.head, credential)?;
+            trail.injected();
         }
         self.into_outbound()
     }
@@ -129,16 +131,15 @@ impl<'a> Inbound<'a> {
             }
         }
         headers::empty_slots(&mut self.head, credential)?;
-        trail.injected();
         Ok(Some(credential))
     }
 
     fn into_outbound(self) -> Result<Outbound, Error> {
-        let Self { origin, mut head, body, upgrade } = self;
+        let Self { mut head, body, upgrade, .. } = self;
         if upgrade.is_some() {
             headers::restore_websocket(&mut head.headers);
         }
-        head.uri = target(origin, &head)?;
+        head.uri = target(&head)?;
         if head.version == Version::HTTP_2 {
             head.headers.remove(HOST);
         } else {
@@ -201,14 +202,18 @@ fn named(origin: &Origin, name: &str) -> Result<(), Error> {
 
 /// The request target in the form that the protocol takes: origin-form (RFC 9112 3.2.1), or scheme and
 /// authority beside the path (RFC 9113 8.3.1).
-fn target(origin: &Origin, head: &request::Parts) -> Result<Uri, Error> {
+fn target(head: &request::Parts) -> Result<Uri, Error> {
     let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     if head.version != Version::HTTP_2 {
         return Ok(Uri::from(path));
     }
-    let authority = match head.uri.authority() {
-        Some(authority) => authority.clone(),
-        None => origin.to_string().parse().map_err(|_| Error::BadRequest("Host is not a name"))?,
+    let authority = match (head.uri.authority(), head.headers.get(HOST)) {
+        (Some(authority), _) => authority.clone(),
+        (None, Some(host)) => {
+            let host = host.to_str().ok().and_then(|host| host.parse().ok());
+            host.ok_or(Error::BadRequest("Host is not a name"))?
+        }
+        (None, None) => return Err(Error::BadRequest("the request names no host")),
     };
     let uri = Uri::builder().scheme(Scheme::HTTPS).authority(authority).path_and_query(path).build();
     uri.map_err(|_| Error::BadRequest("the target is not a path"))

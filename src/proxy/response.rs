@@ -35,11 +35,10 @@ impl Answer {
         grant: Option<Grant>,
     ) -> Result<Self, Error> {
         let granted = request.upgrade.is_some() && headers::wants_websocket(response.headers());
-        match response.status() {
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Error::UpstreamProxyChallenge(origin.clone())),
-            StatusCode::SWITCHING_PROTOCOLS if !granted => Err(Error::UpstreamProtocol(origin.clone())),
-            _ => Ok(Self { response, lease, request, grant }),
-        }
+        refuse_oddities(origin, response.status(), granted)?;
+        headers::check_transfer_encoding(response.headers())
+            .map_err(|_| Error::UpstreamProtocol(origin.clone()))?;
+        Ok(Self { response, lease, request, grant })
     }
 
     /// The response for the client: the head cleaned, the body passed on as it comes.
@@ -52,10 +51,13 @@ impl Answer {
             headers::redact(response.headers_mut(), &grant.credential);
         }
         *response.version_mut() = Version::HTTP_11;
+        let server = hyper::upgrade::on(&mut response);
+        // The server's own reason phrase is in there, and could say anything.
+        response.extensions_mut().clear();
         match request.upgrade {
             Some(client) if switched => {
                 headers::restore_websocket(response.headers_mut());
-                upgrade::join(worker, client, hyper::upgrade::on(&mut response), trail);
+                upgrade::join(worker, client, server, trail);
                 response.map(|_| ResponseBody::text(Bytes::new()))
             }
             _ => {
@@ -63,6 +65,15 @@ impl Answer {
                 response.map(|body| ResponseBody::upstream(body, ending))
             }
         }
+    }
+}
+
+/// Refuses a challenge to the proxy, and a switch of protocols that was not asked for.
+pub(crate) fn refuse_oddities(origin: &Origin, status: StatusCode, upgrading: bool) -> Result<(), Error> {
+    match status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Error::UpstreamProxyChallenge(origin.clone())),
+        StatusCode::SWITCHING_PROTOCOLS if !upgrading => Err(Error::UpstreamProtocol(origin.clone())),
+        _ => Ok(()),
     }
 }
 

@@ -95,9 +95,8 @@ fn http2_builder(executor: TaskExecutor) -> http2::Builder<TaskExecutor> {
 }
 
 /// Answers a client that speaks cleartext in a tunnel where only TLS is allowed.
-pub(crate) async fn refuse_cleartext(mut socket: TcpStream, error: Error) {
+pub(crate) async fn refuse_cleartext(mut socket: TcpStream, error: &Error) {
     let reason = error.reason();
-    tracing::debug!(%error, "tunnel refused");
     let text = format!(
         "HTTP/1.1 400 Bad Request\r\nauthsome-error: {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     );

@@ -36,6 +36,9 @@ impl Note {
     }
 }
 
+/// So much of a method's name is logged.
+const MAX_METHOD: usize = 32;
+
 /// The facts of one exchange, as they become known.
 pub(crate) struct Trail {
     tunnel: Arc<Terminated>,
@@ -47,6 +50,8 @@ pub(crate) struct Trail {
     note: Option<Note>,
     injected: bool,
     status: Option<StatusCode>,
+    /// The line before was written, the one at the end was not.
+    open: bool,
 }
 
 /// Joins the two lines of an exchange within one process.
@@ -64,6 +69,7 @@ impl Trail {
             note: None,
             injected: false,
             status: None,
+            open: false,
         }
     }
 
@@ -97,13 +103,19 @@ impl Trail {
     }
 
     /// The line before anything leaves. Without it, nothing does.
-    pub(crate) fn sending(&self) -> Result<(), Error> {
-        let exchange = Exchange { id: Some(self.id), ..self.exchange() };
-        self.record(EventName::Exchange, Some("sending"), None, exchange).map_err(refusal)
+    pub(crate) fn sending(&mut self) -> Result<(), Error> {
+        self.record(EventName::Exchange, Some("sending"), None, self.exchange()).map_err(refusal)?;
+        self.open = true;
+        Ok(())
     }
 
     /// The line at the end of the response.
-    pub(crate) fn ended(self, sent: u64, received: u64, complete: bool) {
+    pub(crate) fn ended(mut self, sent: u64, received: u64, complete: bool) {
+        self.end(sent, received, complete);
+    }
+
+    fn end(&mut self, sent: u64, received: u64, complete: bool) {
+        self.open = false;
         let exchange = Exchange {
             status: self.status.map(|status| status.as_u16()),
             bytes_sent: Some(sent),
@@ -118,7 +130,8 @@ impl Trail {
     }
 
     /// The line of a request that got our answer instead of the server's.
-    pub(crate) fn refused(&self, error: &Error) {
+    pub(crate) fn refused(mut self, error: &Error) {
+        self.open = false;
         let reason = error.reason();
         tracing::info!(origin = %self.tunnel.origin, reason, "refused");
         let exchange = Exchange { ms: Some(self.elapsed()), ..self.exchange() };
@@ -130,7 +143,7 @@ impl Trail {
     fn exchange(&self) -> Exchange<'_> {
         Exchange {
             id: Some(self.id),
-            method: self.method.as_str(),
+            method: self.method.as_str().get(..MAX_METHOD).unwrap_or(self.method.as_str()),
             host: self.tunnel.shown.as_str(),
             policy: Some("permit"),
             vault: self.vault.map(Vault::as_str),
@@ -161,6 +174,15 @@ impl Trail {
 
     fn elapsed(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Trail {
+    /// The client went away while the server was asked.
+    fn drop(&mut self) {
+        if self.open {
+            self.end(0, 0, false);
+        }
     }
 }
 

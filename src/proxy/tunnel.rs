@@ -13,7 +13,7 @@ use crate::origin::{Host, Origin};
 use crate::proxy::client_hello::{self, ClientHello, Hello};
 use crate::proxy::error::Error;
 use crate::proxy::tls::{self, Prefixed};
-use crate::proxy::upstream::{Pool, Protocol, Ready};
+use crate::proxy::upstream::{Pool, Protocol, Reserved};
 use crate::proxy::{Worker, copy, serve};
 use crate::routes::Verdict;
 
@@ -59,11 +59,18 @@ impl Tunnel {
     }
 
     /// Carries the tunnel to its end.
-    pub(crate) async fn run(self, worker: Arc<Worker>, downstream: Downstream) -> Result<(), Error> {
-        match self {
-            Self::PassThrough(upstream) => Box::pin(replay(worker, downstream, upstream)).await,
-            Self::Intercept(origin) => Box::pin(intercept(worker, origin, downstream)).await,
-            Self::Peek(address) => Box::pin(peek(worker, address, downstream)).await,
+    pub(crate) async fn run(self, worker: Arc<Worker>, downstream: Downstream) {
+        let shared = Arc::clone(&worker.shared);
+        let (target, ended) = match self {
+            Self::PassThrough(upstream) => return Box::pin(replay(worker, downstream, upstream)).await,
+            Self::Intercept(origin) => {
+                (origin.to_string(), Box::pin(intercept(worker, origin, downstream)).await)
+            }
+            Self::Peek(address) => (address.to_string(), Box::pin(peek(worker, address, downstream)).await),
+        };
+        if let Err(error) = ended {
+            tracing::debug!(target, reason = error.reason(), %error, "tunnel refused");
+            shared.refused(&target, &error);
         }
     }
 }
@@ -75,8 +82,8 @@ async fn intercept(worker: Arc<Worker>, origin: Origin, mut downstream: Downstre
         Ok(Some(Hello::Complete(hello))) => terminate(worker, origin, hello, downstream, deadline).await,
         Ok(Some(_)) => {
             let error = Error::Cleartext(origin);
-            serve::refuse_cleartext(downstream.socket, error).await;
-            Ok(())
+            serve::refuse_cleartext(downstream.socket, &error).await;
+            Err(error)
         }
         Ok(None) | Err(_) => Ok(()),
     }
@@ -91,7 +98,11 @@ async fn peek(worker: Arc<Worker>, address: Origin, mut downstream: Downstream) 
     {
         let origin = Origin::new(origin, address.port());
         let rules = worker.shared.credentials.current().await?;
-        if rules.routes.verdict(&origin) == Verdict::Intercept && worker.shared.leaves.covers(&origin) {
+        let shared = &worker.shared;
+        if rules.routes.verdict(&origin) == Verdict::Intercept && !shared.settings.passes(&origin) {
+            if !shared.leaves.covers(&origin) {
+                return Err(Error::OutsideRunCa(origin));
+            }
             return terminate(worker, origin, hello, downstream, deadline).await;
         }
     }
@@ -99,15 +110,15 @@ async fn peek(worker: Arc<Worker>, address: Origin, mut downstream: Downstream) 
         return Err(Error::Unmatched(address));
     }
     let upstream = worker.upstream.dial(&address).await?;
-    Box::pin(replay(worker, downstream, upstream)).await
+    Box::pin(replay(worker, downstream, upstream)).await;
+    Ok(())
 }
 
-async fn replay(worker: Arc<Worker>, downstream: Downstream, mut upstream: TcpStream) -> Result<(), Error> {
-    if !downstream.early.is_empty() && upstream.write_all(&downstream.early).await.is_err() {
-        return Ok(());
+/// Sends on what was read already, then joins the two sockets.
+async fn replay(worker: Arc<Worker>, downstream: Downstream, mut upstream: TcpStream) {
+    if downstream.early.is_empty() || upstream.write_all(&downstream.early).await.is_ok() {
+        copy::sockets(&worker, downstream.socket, upstream).await;
     }
-    copy::sockets(&worker, downstream.socket, upstream).await;
-    Ok(())
 }
 
 /// Reads until the ClientHello is whole, or is seen to be none. `None`: the client went away.
@@ -140,8 +151,8 @@ pub(crate) struct Terminated {
 impl Terminated {
     /// A verified connection to the tunnel's origin. Where the server turns out to speak another protocol, the
     /// tunnel ends, so that the client's next one finds the right protocol.
-    pub(crate) async fn ready(&self) -> Result<Ready, Error> {
-        let ready = self.pool.ready(self.protocol).await;
+    pub(crate) async fn ready(&self) -> Result<Reserved, Error> {
+        let ready = self.pool.reserve(self.protocol).await;
         if matches!(ready, Err(Error::UpstreamProtocol(_))) {
             self.ending.cancel();
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use parking::Parking;
+use hyper::client::conn::{TrySendError, http1, http2};
+use parking::{Parking, Streams};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_util::task::TaskTracker;
@@ -120,13 +120,34 @@ pub(crate) struct Pool {
 /// A verified connection that can take one request now.
 pub(crate) enum Ready {
     Http1 { sender: http1::SendRequest<RequestBody>, reused: bool },
-    Http2 { sender: http2::SendRequest<RequestBody>, stream: Arc<()>, reused: bool },
+    Http2 { sender: http2::SendRequest<RequestBody>, stream: Streams, reused: bool },
+}
+
+/// A connection kept for one request. Where the request is refused after all, it goes back.
+pub(crate) struct Reserved {
+    ready: Option<Ready>,
+    pool: Arc<Pool>,
+}
+
+impl Reserved {
+    fn take(mut self) -> Result<Ready, Error> {
+        self.ready.take().ok_or_else(|| Error::UpstreamProtocol(self.pool.origin.clone()))
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        // An HTTP/2 connection is shared, and stays where it is.
+        if let Some(ready @ Ready::Http1 { .. }) = self.ready.take() {
+            self.pool.parking.park(ready);
+        }
+    }
 }
 
 /// What a response still holds of its connection.
 pub(crate) enum Lease {
     Http1 { sender: http1::SendRequest<RequestBody>, pool: Option<Arc<Pool>>, request: Arc<Progress> },
-    Http2 { _stream: Arc<()> },
+    Http2 { _stream: Streams },
 }
 
 impl Pool {
@@ -155,11 +176,12 @@ impl Pool {
     }
 
     /// A connection that speaks the tunnel's protocol: an idle one, or a new one, verified before it is returned.
-    pub(crate) async fn ready(self: &Arc<Self>, protocol: Protocol) -> Result<Ready, Error> {
-        match self.parking.take(protocol).await {
-            Some(ready) => Ok(ready),
-            None => self.fresh(protocol).await,
-        }
+    pub(crate) async fn reserve(self: &Arc<Self>, protocol: Protocol) -> Result<Reserved, Error> {
+        let ready = match self.parking.take(protocol).await {
+            Some(ready) => ready,
+            None => self.fresh(protocol).await?,
+        };
+        Ok(Reserved { ready: Some(ready), pool: Arc::clone(self) })
     }
 
     async fn fresh(self: &Arc<Self>, protocol: Protocol) -> Result<Ready, Error> {
@@ -169,7 +191,7 @@ impl Pool {
             return Err(Error::UpstreamProtocol(self.origin.clone()));
         }
         if let Ready::Http2 { sender, stream, .. } = &ready {
-            self.parking.share(sender.clone(), Arc::clone(stream));
+            self.parking.share(sender.clone(), stream.clone());
         }
         Ok(ready)
     }
@@ -177,34 +199,56 @@ impl Pool {
     /// Sends a request. Only when not one byte of it was written is it sent again, on a new connection.
     pub(crate) async fn send(
         self: &Arc<Self>,
-        ready: Ready,
+        reserved: Reserved,
         outbound: Outbound,
     ) -> Result<(Response<Incoming>, Lease), Error> {
+        let ready = reserved.take()?;
         let protocol = ready.protocol();
-        let deadline = tokio::time::Instant::now() + RESPONSE_TIMEOUT;
-        let late = |_| Error::UpstreamTimeout(self.origin.clone());
-        let attempt = ready.send(outbound.into_request(), Some(Arc::clone(self)));
-        let unsent = match tokio::time::timeout_at(deadline, attempt).await.map_err(late)? {
+        let unsent = match ready.send(outbound.into_request(), Some(Arc::clone(self))).await {
             Ok(answered) => return Ok(answered),
             Err(Failure { unsent: Some(request), .. }) => request,
-            Err(Failure { error, .. }) => return Err(self.failed(error)),
+            Err(failure) => return Err(failure.of(&self.origin)),
         };
         let ready = self.fresh(protocol).await?;
-        let again = Box::pin(ready.send(unsent, Some(Arc::clone(self))));
-        let answered = tokio::time::timeout_at(deadline, again).await.map_err(late)?;
-        answered.map_err(|failure| self.failed(failure.error))
-    }
-
-    fn failed(&self, source: hyper::Error) -> Error {
-        Error::UpstreamExchange { origin: self.origin.clone(), source }
+        let again = Box::pin(ready.send(*unsent, Some(Arc::clone(self))));
+        again.await.map_err(|failure| failure.of(&self.origin))
     }
 }
 
 /// A request that got no response.
 pub(crate) struct Failure {
-    pub(crate) error: hyper::Error,
+    /// `None` when the server did not answer in time.
+    error: Option<hyper::Error>,
     /// The request, when not one byte of it left and the connection had served before.
-    unsent: Option<Request<RequestBody>>,
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Failure {
+    /// The failure of an exchange with an origin.
+    pub(crate) fn of(self, origin: &Origin) -> Error {
+        match self.error {
+            Some(source) => Error::UpstreamExchange { origin: origin.clone(), source },
+            None => Error::UpstreamTimeout(origin.clone()),
+        }
+    }
+
+    fn new(mut error: TrySendError<Request<RequestBody>>, reused: bool) -> Self {
+        let unsent = error.take_message().filter(|_| reused).map(Box::new);
+        Self { unsent, error: Some(error.into_error()) }
+    }
+}
+
+/// Waits for the head of a response, for as long as the request's body moves and 15 minutes longer.
+async fn in_time<T>(progress: &Progress, answer: impl Future<Output = T>) -> Option<T> {
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        let sent = progress.bytes();
+        match tokio::time::timeout(RESPONSE_TIMEOUT, answer.as_mut()).await {
+            Ok(answered) => return Some(answered),
+            Err(_) if progress.bytes() == sent => return None,
+            Err(_) => {}
+        }
+    }
 }
 
 impl Ready {
@@ -221,25 +265,21 @@ impl Ready {
         request: Request<RequestBody>,
         pool: Option<Arc<Pool>>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        match self {
+        let progress = request.body().progress();
+        let (outcome, lease) = match self {
             Ready::Http1 { mut sender, reused } => {
-                let progress = request.body().progress();
-                match sender.try_send_request(request).await {
-                    Ok(response) => Ok((response, Lease::Http1 { sender, pool, request: progress })),
-                    Err(mut error) => {
-                        let unsent = error.take_message().filter(|_| reused);
-                        Err(Failure { unsent, error: error.into_error() })
-                    }
-                }
+                let outcome = in_time(&progress, sender.try_send_request(request)).await;
+                let outcome = outcome.map(|sent| sent.map_err(|error| Failure::new(error, reused)));
+                (outcome, Lease::Http1 { sender, pool, request: Arc::clone(&progress) })
             }
-            Ready::Http2 { mut sender, stream, reused } => match sender.try_send_request(request).await {
-                Ok(response) => Ok((response, Lease::Http2 { _stream: stream })),
-                Err(mut error) => {
-                    let unsent = error.take_message().filter(|_| reused);
-                    Err(Failure { unsent, error: error.into_error() })
-                }
-            },
-        }
+            Ready::Http2 { mut sender, stream, reused } => {
+                let outcome = in_time(&progress, sender.try_send_request(request)).await;
+                let outcome = outcome.map(|sent| sent.map_err(|error| Failure::new(error, reused)));
+                (outcome, Lease::Http2 { _stream: stream })
+            }
+        };
+        let response = outcome.unwrap_or(Err(Failure { error: None, unsent: None }))?;
+        Ok((response, lease))
     }
 }
 

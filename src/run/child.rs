@@ -11,13 +11,18 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 
 use super::kernel;
 use crate::process;
 
 /// Between SIGTERM and SIGKILL for what the child left behind.
 const GRACE: Duration = Duration::from_secs(2);
+/// A killed process may have left children that only show now.
+const KILL_ROUND: Duration = Duration::from_millis(50);
+/// What a run passes on to its child.
+const HANDED_ON: [Signal; 6] =
+    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 /// `si_code` of a signal that the kernel sent, the terminal's own among them; the child got it as well.
 const SI_KERNEL: i32 = 0x80;
 
@@ -55,20 +60,22 @@ impl Signals {
     /// Blocks the signals that concern a run, here and in all threads made later.
     pub(crate) fn take() -> Result<Self, ChildError> {
         let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
-            set.add(signal);
-        }
+        set.add(Signal::SIGCHLD);
+        HANDED_ON.iter().for_each(|signal| set.add(*signal));
         set.thread_block().map_err(ChildError::Supervision)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).map_err(ChildError::Supervision)?;
         Ok(Self { fd })
     }
 
-    /// Waits for a signal that ends a service.
-    pub(crate) fn wait_for_end(&self) -> Result<Signal, ChildError> {
+    /// Waits for a signal that ends a service; `reload` is called at each SIGHUP.
+    pub(crate) fn wait_for_end(&self, reload: impl Fn()) -> Result<Signal, ChildError> {
         loop {
             match self.next(None).map_err(ChildError::Supervision)? {
-                Some((signal, _)) if signal != Signal::SIGCHLD => return Ok(signal),
+                Some((Signal::SIGHUP, _)) => reload(),
+                Some((signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT), _)) => {
+                    return Ok(signal);
+                }
                 _ => {}
             }
         }
@@ -93,13 +100,23 @@ impl Signals {
 /// SIGTERM then, and SIGKILL 2 s later; with `wait` they are waited for instead.
 pub(crate) fn supervise(signals: &Signals, mut command: Command, wait: bool) -> Result<u8, ChildError> {
     nix::sys::prctl::set_child_subreaper(true).map_err(ChildError::Supervision)?;
+    if let Some((signal, _)) = signals.next(Some(Duration::ZERO)).map_err(ChildError::Supervision)? {
+        return Ok(by_signal(signal));
+    }
     let terminal = Terminal::save();
     let child = start(&mut command)?;
     let code = follow(signals, child);
-    let swept = if wait { reap_all(signals, None).map(|_| ()) } else { sweep(signals) };
+    let swept = if wait { reap_all(signals, None) } else { sweep(signals) };
     terminal.restore();
-    swept.map_err(ChildError::Supervision)?;
+    if !swept.map_err(ChildError::Supervision)? {
+        tracing::warn!("processes of the run are left: they could not be ended");
+    }
     code.map_err(ChildError::Supervision)
+}
+
+/// The shell's exit code for a death by signal.
+fn by_signal(signal: Signal) -> u8 {
+    128u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0))
 }
 
 fn start(command: &mut Command) -> Result<Pid, ChildError> {
@@ -145,7 +162,7 @@ fn reap(child: Pid) -> Result<Reaped, Errno> {
                 code = Some(u8::try_from(status & 0xff).unwrap_or(1));
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
-                code = Some(128u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0)));
+                code = Some(by_signal(signal));
             }
             Ok(WaitStatus::StillAlive) => return Ok(Reaped { code, alive: true }),
             Err(Errno::ECHILD) => return Ok(Reaped { code, alive: false }),
@@ -155,21 +172,24 @@ fn reap(child: Pid) -> Result<Reaped, Errno> {
     }
 }
 
-/// Ends what the child left behind. Orphans are our children: we are their subreaper.
-fn sweep(signals: &Signals) -> Result<(), Errno> {
+/// Ends what the child left behind, and says whether nothing is left. Orphans are our children: we are their
+/// subreaper. What is not ours to kill, a setuid program say, is left after another 2 s.
+fn sweep(signals: &Signals) -> Result<bool, Errno> {
     if !reap(Pid::this())?.alive {
-        return Ok(());
+        return Ok(true);
     }
     signal_descendants(Signal::SIGTERM);
     if reap_all(signals, Some(GRACE))? {
-        return Ok(());
+        return Ok(true);
     }
-    loop {
+    let killing = Instant::now();
+    while killing.elapsed() < GRACE {
         signal_descendants(Signal::SIGKILL);
-        if reap_all(signals, Some(Duration::from_millis(50)))? {
-            return Ok(());
+        if reap_all(signals, Some(KILL_ROUND))? {
+            return Ok(true);
         }
     }
+    Ok(false)
 }
 
 fn signal_descendants(signal: Signal) {
@@ -207,14 +227,10 @@ impl Terminal {
     }
 
     fn restore(&self) {
-        if let Some(mode) = &self.0 {
-            // From the background this would stop us; the mode is then somebody else's concern.
-            let mut blocked = SigSet::empty();
-            blocked.add(Signal::SIGTTOU);
-            if blocked.thread_block().is_ok() {
-                let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, mode);
-                let _ = blocked.thread_unblock();
-            }
+        // In the background the mode is somebody else's concern.
+        let foreground = tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp());
+        if let Some(mode) = self.0.as_ref().filter(|_| foreground) {
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, mode);
         }
     }
 }

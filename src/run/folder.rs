@@ -28,11 +28,17 @@ impl RunFolder {
     /// # Errors
     /// When the base cannot be written.
     pub(crate) fn create(base: &Path) -> io::Result<Self> {
-        let path = nix::unistd::mkdtemp(&base.join(format!("{PREFIX}XXXXXX")))?;
-        let mut lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join(LOCK))?;
-        lock.lock()?;
-        write!(lock, "{}", std::process::id())?;
-        Ok(Self { path, _lock: lock })
+        loop {
+            let path = nix::unistd::mkdtemp(&base.join(format!("{PREFIX}XXXXXX")))?;
+            let mut lock =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join(LOCK))?;
+            lock.lock()?;
+            // Another run may have taken the folder for a stale one before it was locked.
+            if path.join(LOCK).exists() {
+                write!(lock, "{}", std::process::id())?;
+                return Ok(Self { path, _lock: lock });
+            }
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

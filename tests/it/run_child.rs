@@ -217,7 +217,6 @@ async fn secrets_of_the_parents_environment_do_not_reach_the_child() {
 }
 
 #[tokio::test]
-#[ignore = "not yet: only the secrets in use are looked for"]
 async fn secrets_of_connections_that_the_run_does_not_use_do_not_reach_the_child_either() {
     let world = World::new().await;
     world.home.login_with(&["login", "alpha", "--stdin", "--connection", "second"], "second-key-of-alpha");

@@ -38,6 +38,8 @@ async fn burst(from: &ReadHalf<'_>, to: &WriteHalf<'_>, flow: &Flow) -> io::Resu
             Err(error) => return Err(error),
         };
         flow.moved(waiting);
+        // A fast sender and a fast receiver would else keep the worker to themselves.
+        tokio::task::consume_budget().await;
         while waiting > 0 {
             to.writable().await?;
             match drain(&pipe_out, to.as_ref(), waiting) {

@@ -48,7 +48,8 @@ impl Admission {
 
 #[cfg(target_os = "linux")]
 async fn owner_is_us(ends: Ends) -> bool {
-    super::peer::owner(ends).is_some_and(|owner| owner.uid == nix::unistd::geteuid().as_raw())
+    super::peer::owner(ends)
+        .is_some_and(|owner| owner.is_live() && owner.uid == nix::unistd::geteuid().as_raw())
 }
 
 #[cfg(target_os = "linux")]

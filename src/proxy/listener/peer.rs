@@ -25,6 +25,13 @@ pub(super) struct Owner {
     inode: u32,
 }
 
+impl Owner {
+    /// A socket that no process holds any more has no inode, and its uid says nothing.
+    pub(super) fn is_live(self) -> bool {
+        self.inode != 0
+    }
+}
+
 /// The owner of the client's end; `None` when the kernel knows no such socket.
 pub(super) fn owner(ends: Ends) -> Option<Owner> {
     let proxy = ends.proxy?;
@@ -33,7 +40,7 @@ pub(super) fn owner(ends: Ends) -> Option<Owner> {
 
 /// Whether a live descendant of this process holds the client's end.
 pub(super) fn is_descendant(ends: Ends) -> bool {
-    let Some(owner) = owner(ends).filter(|owner| owner.inode != 0) else { return false };
+    let Some(owner) = owner(ends).filter(|owner| owner.is_live()) else { return false };
     let link = format!("socket:[{}]", owner.inode);
     let own = std::process::id();
     let holder = descendants(own).into_iter().find(|pid| holds(*pid, &link));

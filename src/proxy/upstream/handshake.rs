@@ -1,7 +1,9 @@
 //! From an origin to a verified connection that speaks HTTP.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
@@ -12,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
 
+use super::parking::Streams;
 use super::{Means, Pool, Protocol, Ready};
 use crate::origin::Origin;
 use crate::proxy::error::Error;
@@ -57,9 +60,15 @@ pub(super) async fn secure(pool: &Arc<Pool>, offered: &[Protocol]) -> Result<(Pr
             Ready::Http1 { sender, reused: false }
         }
         Protocol::Http2 => {
-            let (sender, connection) = http2_builder(tasks).handshake(io).await.map_err(failed)?;
-            tasks.spawn(connection);
-            Ready::Http2 { sender, stream: Arc::new(()), reused: false }
+            let (sender, mut connection) = http2_builder(tasks).handshake(io).await.map_err(failed)?;
+            let streams = Streams::new();
+            let allowed = streams.allowance();
+            tasks.spawn(std::future::poll_fn(move |cx| {
+                let driven = Pin::new(&mut connection).poll(cx);
+                allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                driven
+            }));
+            Ready::Http2 { sender, stream: streams, reused: false }
         }
     };
     Ok((protocol, ready))

@@ -1,5 +1,6 @@
 //! Idle connections of one origin.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use crate::proxy::body::RequestBody;
 
 /// Shorter than the idle limit of most servers, so that they seldom close under our hands.
 const IDLE: Duration = Duration::from_secs(45);
+/// How long a connection from the pool may take to be ready.
+const TURN: Duration = Duration::from_millis(250);
 /// So many idle HTTP/1 connections wait for one origin.
 const MAX_IDLE: usize = 128;
 /// So many streams share one HTTP/2 connection before another one is opened.
@@ -26,6 +29,32 @@ struct State {
     preferred: Option<Protocol>,
     http1: Vec<Idle>,
     http2: Vec<Shared>,
+    /// Nothing is kept any more.
+    drained: bool,
+}
+
+/// The streams of one HTTP/2 connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Streams {
+    /// Each stream in flight holds a clone.
+    in_flight: Arc<()>,
+    /// What the server allows (RFC 9113 6.5.2), as its driver saw it last.
+    allowed: Arc<AtomicUsize>,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { in_flight: Arc::new(()), allowed: Arc::new(AtomicUsize::new(MAX_STREAMS)) }
+    }
+
+    /// Where the connection's driver writes what the server allows.
+    pub(super) fn allowance(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.allowed)
+    }
+
+    fn limit(&self) -> usize {
+        self.allowed.load(Ordering::Relaxed).clamp(1, MAX_STREAMS)
+    }
 }
 
 struct Idle {
@@ -35,8 +64,7 @@ struct Idle {
 
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
-    /// Each stream in flight holds a clone.
-    streams: Arc<()>,
+    streams: Streams,
     used: Instant,
 }
 
@@ -66,8 +94,9 @@ impl Parking {
         match protocol {
             Protocol::Http1 => loop {
                 let Idle { mut sender, .. } = self.lock().http1.pop()?;
-                // Its last response has ended, so that it is ready within one turn of its task, or closed.
-                if sender.ready().await.is_ok() {
+                // Its last response has ended, so that it is ready within one turn of its task, or closed, or its
+                // server does not read the end of the last request.
+                if let Ok(Ok(())) = tokio::time::timeout(TURN, sender.ready()).await {
                     return Some(Ready::Http1 { sender, reused: true });
                 }
             },
@@ -78,10 +107,11 @@ impl Parking {
     fn join(&self) -> Option<Ready> {
         let mut state = self.lock();
         state.http2.retain(|shared| !shared.sender.is_closed());
-        let free = |shared: &&mut Shared| Arc::strong_count(&shared.streams) <= MAX_STREAMS;
+        let free =
+            |shared: &&mut Shared| Arc::strong_count(&shared.streams.in_flight) <= shared.streams.limit();
         let shared = state.http2.iter_mut().find(free)?;
         shared.used = Instant::now();
-        let (sender, stream) = (shared.sender.clone(), Arc::clone(&shared.streams));
+        let (sender, stream) = (shared.sender.clone(), shared.streams.clone());
         Some(Ready::Http2 { sender, stream, reused: true })
     }
 
@@ -90,7 +120,7 @@ impl Parking {
         match ready {
             Ready::Http1 { sender, .. } => {
                 let mut state = self.lock();
-                if !sender.is_closed() && state.http1.len() < MAX_IDLE {
+                if !state.drained && !sender.is_closed() && state.http1.len() < MAX_IDLE {
                     state.http1.push(Idle { sender, since: Instant::now() });
                 }
             }
@@ -98,13 +128,14 @@ impl Parking {
         }
     }
 
-    pub(super) fn share(&self, sender: http2::SendRequest<RequestBody>, streams: Arc<()>) {
+    pub(super) fn share(&self, sender: http2::SendRequest<RequestBody>, streams: Streams) {
         self.lock().http2.push(Shared { sender, streams, used: Instant::now() });
     }
 
-    /// Drops everything.
+    /// Drops everything, now and later.
     pub(super) fn clear(&self) {
         let mut state = self.lock();
+        state.drained = true;
         state.http1.clear();
         state.http2.clear();
     }
@@ -114,7 +145,7 @@ impl Parking {
         let mut state = self.lock();
         state.http1.retain(|idle| idle.since.elapsed() < IDLE && !idle.sender.is_closed());
         state.http2.retain(|shared| {
-            let busy = Arc::strong_count(&shared.streams) > 1;
+            let busy = Arc::strong_count(&shared.streams.in_flight) > 1;
             !shared.sender.is_closed() && (busy || shared.used.elapsed() < IDLE)
         });
         !state.http1.is_empty() || !state.http2.is_empty()
