@@ -1,8 +1,7 @@
 //! A home, a server and a watch, and `authsome run` among them.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -64,7 +63,7 @@ impl Stage {
     pub(crate) fn new(logins: &[Login], hosts: &[&str]) -> Self {
         let home = Home::new();
         let needles: Vec<_> = logins.iter().map(|login| Needle::new(&login.secret)).collect();
-        let watch = Watch::start(needles.clone(), runtime_folder(&home));
+        let watch = Watch::start(needles.clone(), home.runtime());
         for login in logins {
             let arguments = [&["login", login.provider, "--stdin"], login.flags].concat();
             home.login_with(&arguments, &login.input);
@@ -92,7 +91,6 @@ impl Stage {
         command.args(["--verbose", "run"]).args(&self.flags).args(["--", "sh", "-c"]);
         command.arg(format!("env\n{script}")).current_dir(tools::root());
         command.env("AUTHSOME_LOG", "trace").env("PATH", tools::path()).env("NODE_PATH", tools::node_path());
-        command.env("XDG_RUNTIME_DIR", runtime_folder(&self.home));
         command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_CONFIG_NOSYSTEM", "1");
         let (stdout, stderr) = (self.scratch("stdout"), self.scratch("stderr"));
         let child = self.spawn(command, input, &stdout, &stderr);
@@ -101,7 +99,9 @@ impl Stage {
         let sightings = self.watch.end();
         let requests = self.origin.requests();
         self.runtime.shutdown_background();
-        let files = self.needles.iter().flat_map(|needle| needle.found_below(&self.home.scratch())).collect();
+        let folders = [self.home.scratch(), self.home.runtime()];
+        let search = |needle: &Needle| folders.each_ref().map(|folder| needle.found_below(folder)).concat();
+        let files = self.needles.iter().flat_map(search).collect();
         let read = |path: PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
         let (stdout, stderr, repositories) = (read(stdout), read(stderr), self.repositories);
         Ran { status, stdout, stderr, requests, sightings, files, repositories, _home: self.home }
@@ -145,13 +145,6 @@ impl Ran {
         assert!(self.sightings.leaks.is_empty(), "{:?}", self.sightings.leaks);
         assert!(self.files.is_empty(), "{:?}", self.files);
     }
-}
-
-/// Where runs of this home keep their files; made if need be.
-fn runtime_folder(home: &Home) -> PathBuf {
-    let folder = home.scratch().join("runtime");
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
-    folder
 }
 
 fn host_of(seen: &Seen) -> String {
