@@ -1,6 +1,16 @@
 //! PEM bundles (RFC 7468) as text: the roots of the system with our CA.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+
+/// Where Linux distributions and macOS keep the system's roots as one PEM file.
+pub const SYSTEM_ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
@@ -10,35 +20,56 @@ const END: &str = "-----END CERTIFICATE-----";
 /// occurs twice is written once.
 pub fn combined(system_roots_pem: &str, ours_pem: &str) -> String {
     let mut seen = HashSet::new();
-    let mut bundle = String::with_capacity(system_roots_pem.len() + ours_pem.len());
+    let mut bundle = String::with_capacity(system_roots_pem.len() + ours_pem.len() + 1);
     for section in sections(system_roots_pem).chain(sections(ours_pem)) {
-        if !seen.contains(&section) {
+        if seen.insert(section.clone()) {
+            bundle.push_str(BEGIN);
             bundle.push_str(&section);
-            seen.insert(section);
+            bundle.push_str(END);
+            bundle.push('\n');
         }
     }
     bundle
 }
 
-/// The certificate sections of a text, each ending with a newline.
-pub(crate) fn sections(text: &str) -> impl Iterator<Item = String> + '_ {
-    let mut lines = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
-    let mut section = None;
+/// The first certificate of a text, as PEM.
+pub(crate) fn first(text: &str) -> Option<String> {
+    sections(text).next().map(|body| format!("{BEGIN}{body}{END}\n"))
+}
+
+/// The lines between the marks of each certificate, from a line end to the last one.
+fn sections(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let mut rest = text;
     std::iter::from_fn(move || {
-        for line in lines.by_ref() {
-            match (line, &mut section) {
-                (BEGIN, _) => section = Some(String::from(BEGIN) + "\n"),
-                (END, Some(_)) => return section.take().map(|body: String| body + END + "\n"),
-                (_, Some(body)) if is_base64(line) => body.extend([line, "\n"]),
-                _ => section = None,
+        loop {
+            let (_, after) = rest.split_once(BEGIN)?;
+            let (body, _) = after.split_once("-----").unwrap_or((after, ""));
+            rest = &after[body.len()..];
+            if let (true, Some(lines)) = (rest.starts_with(END), base64_lines(body)) {
+                return Some(lines);
             }
         }
-        None
     })
 }
 
-fn is_base64(line: &str) -> bool {
-    line.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+/// The body of a section when all its lines are base64; as it is when nothing but plain line ends separates them.
+fn base64_lines(body: &str) -> Option<Cow<'_, str>> {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    if body.starts_with('\n')
+        && body.ends_with('\n')
+        && body.bytes().all(|byte| is_base64(byte) || byte == b'\n')
+    {
+        return Some(body.into());
+    }
+    let mut lines = body.lines().map(str::trim);
+    let first = lines.next()?;
+    let mut clean = String::from("\n");
+    for line in lines {
+        clean.push_str(line);
+        clean.push('\n');
+    }
+    let whole = first.is_empty() && clean.bytes().all(|byte| is_base64(byte) || byte == b'\n');
+    whole.then(|| clean.into())
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Ca {
         let certificate =
             CertificateDer::from_pem_slice(cert_pem.as_bytes()).map_err(|_| Error::Certificate)?;
         let key = Key::from_pem(key_pem)?;
-        let pem = bundle::sections(cert_pem).next().ok_or(Error::Certificate)?;
+        let pem = bundle::first(cert_pem).ok_or(Error::Certificate)?;
         Self::assemble(certificate, pem, key)
     }
 

@@ -6,20 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use authsome_ca::bundle;
 use memchr::memmem;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-
-/// Where the distributions keep their bundle.
-const SYSTEM_BUNDLES: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// Sessions with servers that can be resumed.
 const SESSIONS: usize = 1024;
@@ -42,7 +34,7 @@ pub(crate) enum RootsError {
 /// The configuration for connections to servers. Verification cannot be switched off.
 pub(crate) fn client_config(extra: &[PathBuf]) -> Result<Arc<ClientConfig>, RootsError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let system = SYSTEM_BUNDLES.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
+    let system = bundle::SYSTEM_ROOTS.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
     let theirs = certificates(&system).into_iter().filter(|certificate| !is_ours(certificate));
     roots.add_parsable_certificates(theirs);
     for path in extra {

@@ -11,14 +11,6 @@ use authsome_ca::bundle;
 const NODE_PRELOAD: &str = include_str!("shims/authsome-node.cjs");
 const SITECUSTOMIZE: &str = include_str!("shims/sitecustomize.py");
 
-/// Where Linux distributions and macOS keep the system's roots as one PEM file.
-const SYSTEM_ROOTS: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 /// Variables by which a user names roots beyond the system's; the bundle keeps those.
 const ROOTS_OF_THE_USER: [&str; 4] =
     ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "DENO_CERT"];
@@ -81,19 +73,13 @@ pub(crate) fn write(dir: &Path, ca_pem: &str, parent: &[(OsString, OsString)]) -
 /// The roots that the user's programs trust now: those of `SSL_CERT_FILE` or else the system's, and what
 /// other variables add.
 fn roots(parent: &[(OsString, OsString)]) -> String {
-    let mut roots = file_named_by(parent, "SSL_CERT_FILE");
-    if roots.is_empty() {
-        roots = SYSTEM_ROOTS
-            .iter()
-            .map(|path| read(Path::new(path)))
-            .find(|text| !text.is_empty())
-            .unwrap_or_default();
-    }
-    for name in ROOTS_OF_THE_USER {
-        roots.push('\n');
-        roots.push_str(&file_named_by(parent, name));
-    }
-    roots
+    let named = |name: &&str| variable(parent, name).map(Path::new);
+    let mut paths: Vec<&Path> = ROOTS_OF_THE_USER.iter().filter_map(named).collect();
+    let system = named(&"SSL_CERT_FILE").filter(|path| path.is_file());
+    let system = system.or_else(|| bundle::SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.is_file()));
+    paths.retain(|path| Some(*path) != system);
+    paths.dedup();
+    system.into_iter().chain(paths).map(read).collect::<Vec<_>>().join("\n")
 }
 
 fn file_named_by(parent: &[(OsString, OsString)], name: &str) -> String {
