@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     fn dialer() -> Dialer {
-        Dialer::new("127.0.0.1:7000".parse().unwrap(), Vec::new(), UpstreamProxies::none())
+        Dialer::new("127.0.0.1:7000".parse().unwrap(), Vec::new(), UpstreamProxies::default())
     }
 
     #[test]

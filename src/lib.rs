@@ -1,7 +1,5 @@
 //! `authsome` puts API credentials into an agent's HTTPS requests, so that the agent never holds them.
 
-#![expect(dead_code, reason = "a few parts of the proxy wait for their users")]
-
 pub mod clock;
 pub mod origin;
 pub mod secret;

@@ -50,11 +50,6 @@ pub(super) struct UpstreamProxy {
 }
 
 impl UpstreamProxies {
-    /// No proxy at all.
-    pub(crate) fn none() -> Self {
-        Self::default()
-    }
-
     /// Reads the values of `HTTPS_PROXY` and `NO_PROXY`. An absent scheme means `http`.
     pub(crate) fn new(https: Option<&str>, no_proxy: Option<&str>) -> Result<Self, UpstreamProxyError> {
         let https = https.filter(|url| !url.is_empty()).map(UpstreamProxy::parse).transpose()?;

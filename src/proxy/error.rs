@@ -62,8 +62,6 @@ pub(crate) enum Error {
     AuditFull,
     #[error("the audit log cannot be written")]
     AuditFailed,
-    #[error("too many connections")]
-    Overloaded,
 }
 
 /// How an error looks from outside.
@@ -152,7 +150,6 @@ impl Error {
             Error::AuditFull => plain(S::SERVICE_UNAVAILABLE, "audit-full"),
             Error::AuditFailed => plain(S::SERVICE_UNAVAILABLE, "audit-failed")
                 .fix("make audit.log writable, then check with `authsome doctor`"),
-            Error::Overloaded => plain(S::SERVICE_UNAVAILABLE, "overloaded"),
         }
     }
 }

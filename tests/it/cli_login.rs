@@ -73,6 +73,16 @@ impl Terminal {
         }
     }
 
+    /// Waits until a text is on the screen for the second time.
+    #[track_caller]
+    fn sees_again(&mut self, expected: &str) {
+        while self.seen.matches(expected).count() < 2 {
+            let chunk = self.screen.recv_timeout(PATIENCE);
+            let chunk = chunk.unwrap_or_else(|_| panic!("no second {expected:?}: {:?}", self.seen));
+            self.seen += &text(&chunk);
+        }
+    }
+
     fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
@@ -172,6 +182,7 @@ fn fields_that_are_no_secret_are_asked_openly_and_a_mistake_is_asked_again() {
     terminal.sees("Subdomain [main]: ");
     terminal.types("not.a.label\r");
     terminal.sees("one label");
+    terminal.sees_again("Subdomain [main]: ");
     terminal.types("acme\r");
     terminal.sees("acme.alpha.test");
     terminal.sees("API key: ");
