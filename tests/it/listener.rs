@@ -1,5 +1,8 @@
 //! Rules 13 and 14: the proxy serves only its own agent.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use base64::Engine as _;
 use http::Version;
 
@@ -114,7 +117,16 @@ async fn the_proxy_listens_on_loopback_only() {
 async fn a_listener_beyond_loopback_refuses_to_start_without_a_token_file() {
     let home = Home::new();
     for address in ["0.0.0.0:0", "[::]:0"] {
-        let output = home.run(&["proxy", "--listen", address]);
+        let mut command = home.command();
+        command.args(["proxy", "--listen", address]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut proxy = command.spawn().unwrap();
+        let mut announced = String::new();
+        BufReader::new(proxy.stdout.take().unwrap()).read_line(&mut announced).unwrap();
+        if !announced.is_empty() {
+            proxy.kill().unwrap();
+        }
+        let output = proxy.wait_with_output().unwrap();
+        assert_eq!(announced, "", "it listens on {address}");
         assert!(!output.status.success());
         assert!(String::from_utf8_lossy(&output.stderr).contains("token"), "{output:?}");
     }
