@@ -17,13 +17,21 @@ use crate::proxy::tunnel::Terminated;
 use crate::routes::Route;
 
 /// Answers one request of a terminated tunnel: with the server's response, or with the reason why there is none.
-pub(super) async fn exchange(tunnel: Arc<Terminated>, request: Request<Incoming>) -> Response<ResponseBody> {
+///
+/// What needs no waiting is done before the future exists, which keeps it small: it lives on the heap.
+pub(super) fn exchange(
+    tunnel: Arc<Terminated>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Response<ResponseBody>> + Send {
     let mut trail = Trail::start(&tunnel, &request);
-    match attempt(&tunnel, request, &mut trail).await {
-        Ok(answer) => answer.downstream(&tunnel.worker, trail),
-        Err(error) => {
-            trail.refused(&error);
-            error.into_response()
+    let admitted = Inbound::admit(&tunnel.origin, request).map(Box::new);
+    async move {
+        match attempt(&tunnel, admitted, &mut trail).await {
+            Ok(answer) => answer.downstream(&tunnel.worker, trail),
+            Err(error) => {
+                trail.refused(&error);
+                error.into_response()
+            }
         }
     }
 }
@@ -32,11 +40,10 @@ pub(super) async fn exchange(tunnel: Arc<Terminated>, request: Request<Incoming>
 /// read only after the connection that will carry it was verified.
 async fn attempt(
     tunnel: &Arc<Terminated>,
-    request: Request<Incoming>,
+    admitted: Result<Box<Inbound>, Error>,
     trail: &mut Trail,
 ) -> Result<Answer, Error> {
-    let shared = &tunnel.worker.shared;
-    let inbound = Inbound::admit(&tunnel.origin, request)?;
+    let (shared, inbound) = (&tunnel.worker.shared, admitted?);
     let rules = shared.credentials.current().await?;
     let route = inbound.route(&rules, &shared.settings, trail)?;
     let permitted = route.map(|route| permit(shared, &inbound, route)).transpose()?;
@@ -64,12 +71,12 @@ pub(crate) struct Grant {
     pub(crate) credential: Arc<Prepared>,
 }
 
-fn permit(shared: &Shared, inbound: &Inbound<'_>, route: Arc<Route>) -> Result<Permitted, Error> {
+fn permit(shared: &Shared, inbound: &Inbound, route: Arc<Route>) -> Result<Permitted, Error> {
     let question = Question {
         identity: &shared.identity,
         provider: &route.provider,
         connection: &route.connection,
-        origin: inbound.origin,
+        origin: &inbound.origin,
         method: inbound.head.method.as_str(),
         path: inbound.head.uri.path(),
     };

@@ -20,8 +20,8 @@ use crate::proxy::trail::{Note, Trail};
 use crate::routes::{Lookup, Route};
 
 /// A request whose names agree with its tunnel.
-pub(crate) struct Inbound<'a> {
-    pub(crate) origin: &'a Origin,
+pub(crate) struct Inbound {
+    pub(crate) origin: Origin,
     pub(crate) head: request::Parts,
     body: RequestBody,
     upgrade: Option<OnUpgrade>,
@@ -42,10 +42,10 @@ pub(crate) struct Account {
     pub(crate) upgrade: Option<OnUpgrade>,
 }
 
-impl<'a> Inbound<'a> {
+impl Inbound {
     /// Checks that the request names the tunnel's origin and nothing else, and removes what belongs to the
     /// client's connection only.
-    pub(crate) fn admit(origin: &'a Origin, mut request: Request<Incoming>) -> Result<Self, Error> {
+    pub(crate) fn admit(origin: &Origin, mut request: Request<Incoming>) -> Result<Self, Error> {
         agree(origin, &request)?;
         headers::check_transfer_encoding(request.headers())?;
         if [Method::TRACE, Method::CONNECT].contains(request.method()) || request.method().as_str() == "TRACK"
@@ -57,7 +57,7 @@ impl<'a> Inbound<'a> {
         let (mut head, body) = request.into_parts();
         head.extensions.clear();
         headers::strip_request(&mut head.headers);
-        Ok(Self { origin, head, body: RequestBody::new(body), upgrade })
+        Ok(Self { origin: origin.clone(), head, body: RequestBody::new(body), upgrade })
     }
 
     /// The route, or `None` where the request goes on without a credential.
@@ -72,15 +72,15 @@ impl<'a> Inbound<'a> {
             return Ok(None);
         }
         let bears_placeholder = || rules.placeholders.are_in(&self.head);
-        match rules.routes.lookup(self.origin, self.head.uri.path()) {
+        match rules.routes.lookup(&self.origin, self.head.uri.path()) {
             Lookup::Route(route) => Ok(Some(Arc::clone(route))),
             Lookup::None if bears_placeholder() => Err(Error::NoRouteForPath {
                 origin: self.origin.clone(),
-                providers: rules.routes.providers(self.origin),
+                providers: rules.routes.providers(&self.origin),
             }),
             Lookup::None => Ok(None),
             Lookup::Ambiguous if settings.ambiguous == Unsettled::Deny || bears_placeholder() => {
-                Err(Error::Ambiguous { providers: rules.routes.providers(self.origin) })
+                Err(Error::Ambiguous { providers: rules.routes.providers(&self.origin) })
             }
             Lookup::Ambiguous => {
                 trail.note(Note::Ambiguous);

@@ -3,28 +3,26 @@
 //! A worker has one [`Upstream`]; each origin has one [`Pool`] in it, which a tunnel looks up once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
-use parking::{Parking, Streams};
+use parking::Parking;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_util::task::TaskTracker;
 
 use crate::dial::Dial;
 use crate::origin::{Host, Origin};
-use crate::proxy::body::{Progress, RequestBody};
 use crate::proxy::error::Error;
 use crate::proxy::request::Outbound;
 
 mod handshake;
 pub(crate) use handshake::TaskExecutor;
 mod parking;
+mod ready;
 
-/// The head of a response may take this long: language models think for minutes.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+use ready::Failure;
+pub(crate) use ready::{Lease, Ready, Reserved};
 
 /// The version of HTTP inside a tunnel, the same on both of its sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,39 +115,6 @@ pub(crate) struct Pool {
     parking: Parking,
 }
 
-/// A verified connection that can take one request now.
-pub(crate) enum Ready {
-    Http1 { sender: http1::SendRequest<RequestBody>, reused: bool },
-    Http2 { sender: http2::SendRequest<RequestBody>, stream: Streams, reused: bool },
-}
-
-/// A connection kept for one request. Where the request is refused after all, it goes back.
-pub(crate) struct Reserved {
-    ready: Option<Ready>,
-    pool: Arc<Pool>,
-}
-
-impl Reserved {
-    fn take(mut self) -> Result<Ready, Error> {
-        self.ready.take().ok_or_else(|| Error::UpstreamProtocol(self.pool.origin.clone()))
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        // An HTTP/2 connection is shared, and stays where it is.
-        if let Some(ready @ Ready::Http1 { .. }) = self.ready.take() {
-            self.pool.parking.park(ready);
-        }
-    }
-}
-
-/// What a response still holds of its connection.
-pub(crate) enum Lease {
-    Http1 { sender: http1::SendRequest<RequestBody>, pool: Option<Arc<Pool>>, request: Arc<Progress> },
-    Http2 { _stream: Streams },
-}
-
 impl Pool {
     fn new(origin: Origin, means: Arc<Means>) -> Self {
         let name = match origin.host() {
@@ -197,100 +162,24 @@ impl Pool {
     }
 
     /// Sends a request. Only when not one byte of it was written is it sent again, on a new connection.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         self: &Arc<Self>,
         reserved: Reserved,
         outbound: Outbound,
-    ) -> Result<(Response<Incoming>, Lease), Error> {
-        let ready = reserved.take()?;
-        let protocol = ready.protocol();
-        let unsent = match ready.send(outbound.into_request(), Some(Arc::clone(self))).await {
-            Ok(answered) => return Ok(answered),
-            Err(Failure { unsent: Some(request), .. }) => request,
-            Err(failure) => return Err(failure.of(&self.origin)),
-        };
-        let ready = self.fresh(protocol).await?;
-        let again = Box::pin(ready.send(*unsent, Some(Arc::clone(self))));
-        again.await.map_err(|failure| failure.of(&self.origin))
-    }
-}
-
-/// A request that got no response.
-pub(crate) struct Failure {
-    /// `None` when the server did not answer in time.
-    error: Option<hyper::Error>,
-    /// The request, when not one byte of it left and the connection had served before.
-    unsent: Option<Box<Request<RequestBody>>>,
-}
-
-impl Failure {
-    /// The failure of an exchange with an origin.
-    pub(crate) fn of(self, origin: &Origin) -> Error {
-        match self.error {
-            Some(source) => Error::UpstreamExchange { origin: origin.clone(), source },
-            None => Error::UpstreamTimeout(origin.clone()),
-        }
-    }
-
-    fn new(mut error: TrySendError<Request<RequestBody>>, reused: bool) -> Self {
-        let unsent = error.take_message().filter(|_| reused).map(Box::new);
-        Self { unsent, error: Some(error.into_error()) }
-    }
-}
-
-/// Waits for the head of a response, for as long as the request's body moves and 15 minutes longer.
-async fn in_time<T>(progress: &Progress, answer: impl Future<Output = T>) -> Option<T> {
-    let mut answer = std::pin::pin!(answer);
-    loop {
-        let sent = progress.bytes();
-        match tokio::time::timeout(RESPONSE_TIMEOUT, answer.as_mut()).await {
-            Ok(answered) => return Some(answered),
-            Err(_) if progress.bytes() == sent => return None,
-            Err(_) => {}
-        }
-    }
-}
-
-impl Ready {
-    fn protocol(&self) -> Protocol {
-        match self {
-            Ready::Http1 { .. } => Protocol::Http1,
-            Ready::Http2 { .. } => Protocol::Http2,
-        }
-    }
-
-    /// Sends one request and waits for the head of the response.
-    pub(crate) async fn send(
-        self,
-        request: Request<RequestBody>,
-        pool: Option<Arc<Pool>>,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let progress = request.body().progress();
-        let (outcome, lease) = match self {
-            Ready::Http1 { mut sender, reused } => {
-                let outcome = in_time(&progress, sender.try_send_request(request)).await;
-                let outcome = outcome.map(|sent| sent.map_err(|error| Failure::new(error, reused)));
-                (outcome, Lease::Http1 { sender, pool, request: Arc::clone(&progress) })
-            }
-            Ready::Http2 { mut sender, stream, reused } => {
-                let outcome = in_time(&progress, sender.try_send_request(request)).await;
-                let outcome = outcome.map(|sent| sent.map_err(|error| Failure::new(error, reused)));
-                (outcome, Lease::Http2 { _stream: stream })
-            }
-        };
-        let response = outcome.unwrap_or(Err(Failure { error: None, unsent: None }))?;
-        Ok((response, lease))
-    }
-}
-
-impl Lease {
-    /// Gives the connection back when both bodies came to their end; closes it otherwise.
-    pub(crate) fn release(self, complete: bool) {
-        if let Lease::Http1 { sender, pool: Some(pool), request } = self
-            && complete
-            && request.is_finished()
-        {
-            pool.parking.park(Ready::Http1 { sender, reused: true });
+    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Error>> + Send {
+        let first = reserved
+            .take()
+            .map(|ready| (ready.protocol(), ready.send(outbound.into_request(), Some(Arc::clone(self)))));
+        async move {
+            let (protocol, sent) = first?;
+            let unsent = match sent.await {
+                Ok(answered) => return Ok(answered),
+                Err(Failure { unsent: Some(request), .. }) => request,
+                Err(failure) => return Err(failure.of(&self.origin)),
+            };
+            let ready = self.fresh(protocol).await?;
+            let again = Box::pin(ready.send(*unsent, Some(Arc::clone(self))));
+            again.await.map_err(|failure| failure.of(&self.origin))
         }
     }
 }
