@@ -107,7 +107,9 @@ impl AuthService {
         definition: &ProviderDefinition,
         wanted: Option<AuthType>,
     ) -> Result<AuthType, Error> {
-        let auth_type = wanted.unwrap_or_else(|| definition.auth_type());
+        // Until there are OAuth flows, what is typed in for a provider that also takes API keys is one.
+        let own = if definition.offers(AuthType::ApiKey) { AuthType::ApiKey } else { definition.auth_type() };
+        let auth_type = wanted.unwrap_or(own);
         if definition.offers(auth_type) {
             return Ok(auth_type);
         }

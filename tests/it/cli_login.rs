@@ -326,3 +326,10 @@ fn a_definition_is_registered_at_a_terminal_only_after_a_yes() {
     home.ok(&["remove", "given"]);
     assert_eq!(home.run(&["inspect", "given"]).status.code(), Some(3));
 }
+
+#[test]
+fn what_is_typed_in_for_a_provider_that_takes_both_kinds_is_its_api_key() {
+    let home = Home::new();
+    home.login_with(&["login", "linear", "--stdin"], "lin_api_0123456789abcdefghijklmnopqrstuvwxyz0123");
+    assert_eq!(home.ok(&["get", "linear", "--field", "auth_type"]), "api_key\n");
+}
