@@ -11,6 +11,7 @@ use crate::credential::{Fields, Prepared};
 use crate::origin::Origin;
 use crate::proxy::headers::{self, Placeholders};
 use crate::proxy::parse_client_hello;
+use crate::secret::Secret;
 use crate::vault::{Backend, Expected, MasterKey, MemoryBackend, Vault, Write};
 
 /// A CONNECT target or a `Host`: what is accepted prints as itself and parses again.
@@ -58,23 +59,40 @@ pub fn definition(text: &str) {
     }
 }
 
-/// A record's JSON after it was opened.
+/// A record's JSON after it was opened: what is read can be shown, written and read again.
 pub fn connection_record(bytes: &[u8]) {
     if let Ok(record) = record::decode::<ConnectionRecord>("fuzz", bytes) {
         let _ = record.redacted();
+        let written = record.to_json();
+        assert!(
+            record::decode::<ConnectionRecord>("fuzz", written.expose()).is_ok(),
+            "written, but not read"
+        );
     }
 }
 
-/// A sealed record: bytes that this vault did not seal never open.
+/// A sealed record: bytes that this vault did not seal never open, even under the name of its key, which `KID` in
+/// the input stands for.
 pub fn sealed_record(bytes: &[u8]) {
     let backend = Arc::new(MemoryBackend::default());
-    let write = Write { key: "fuzz".into(), value: Some(bytes.to_vec()), expected: Expected::Any };
     let master = MasterKey::new(Zeroizing::new([7; 32]));
-    if backend.apply(&[write]).is_ok()
-        && let Ok(vault) = Vault::with_backend(backend, &master)
-    {
+    let Ok(vault) = Vault::with_backend(Arc::clone(&backend) as Arc<dyn Backend>, &master) else { return };
+    let Some(kid) = kid(&vault, &*backend) else { return };
+    let forged = match std::str::from_utf8(bytes) {
+        Ok(text) => text.replace("KID", &kid).into_bytes(),
+        Err(_) => bytes.to_vec(),
+    };
+    let write = Write { key: "fuzz".into(), value: Some(forged), expected: Expected::Any };
+    if backend.apply(&[write]).is_ok() {
         assert!(vault.get("fuzz").is_err(), "foreign bytes were opened");
     }
+}
+
+/// The identifier of the key that seals a vault's records.
+fn kid(vault: &Vault, backend: &dyn Backend) -> Option<String> {
+    vault.put("genuine", Secret::new(b"value".to_vec())).ok()?;
+    let envelope: serde_json::Value = serde_json::from_slice(&backend.get("genuine").ok()??.value).ok()?;
+    Some(envelope.get("kid")?.as_str()?.to_owned())
 }
 
 fn head(bytes: &[u8]) -> Option<request::Parts> {
