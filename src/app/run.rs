@@ -67,11 +67,13 @@ impl App {
         if connected.is_empty() {
             notify("nothing is connected yet, so nothing will be injected; see `authsome login --help`");
         }
-        let ca = authority::for_run(self.permitted(&auth)?, &*self.clock)?;
+        let records = connected.iter().map(|connected| &connected.record).chain(&others);
+        let permitted = authority::permitted(&auth.definitions().registry, records);
+        let ca = authority::for_run(permitted, &*self.clock)?;
         let files = shims::write(folder.path(), ca.certificate_pem(), self.config.environment.all())
             .context("cannot write the run's files")?;
         let token = token()?;
-        let audit = Audit::open(&self.home()?, self.clock.clone())?;
+        let audit = Audit::open(auth.home(), self.clock.clone())?;
         let parts = Parts { auth, ca, admission: Admission::run(token.clone()), audit: audit.clone() };
         let proxy = self.start(loopback()?, parts, &options.routing)?;
         let wiring = Wiring { proxy: &proxy, token: &token, files: &files };

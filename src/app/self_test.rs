@@ -84,7 +84,7 @@ impl App {
         let ca = authority::for_run(self.permitted(&auth)?, &*self.clock)?;
         let roots = ca.certificate_pem().to_owned();
         let token = token()?;
-        let audit = Audit::open(&self.home()?, self.clock.clone())?;
+        let audit = Audit::open(auth.home(), self.clock.clone())?;
         let parts = Parts { auth, ca, admission: Admission::run(token.clone()), audit };
         let proxy = self.start(loopback()?, parts, &RoutingOptions::default())?;
         Ok((proxy, token, roots))

@@ -74,12 +74,17 @@ pub(crate) fn write(dir: &Path, ca_pem: &str, parent: &[(OsString, OsString)]) -
 /// other variables add.
 fn roots(parent: &[(OsString, OsString)]) -> String {
     let named = |name: &&str| variable(parent, name).map(Path::new);
-    let mut paths: Vec<&Path> = ROOTS_OF_THE_USER.iter().filter_map(named).collect();
-    let system = named(&"SSL_CERT_FILE").filter(|path| path.is_file());
-    let system = system.or_else(|| bundle::SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.is_file()));
-    paths.retain(|path| Some(*path) != system);
-    paths.dedup();
-    system.into_iter().chain(paths).map(read).collect::<Vec<_>>().join("\n")
+    let candidates = named(&"SSL_CERT_FILE").into_iter().chain(bundle::SYSTEM_ROOTS.iter().map(Path::new));
+    let found = candidates.map(|path| (path, read(path))).find(|(_, text)| !text.is_empty());
+    let (system, mut roots) = found.map_or((None, String::new()), |(path, text)| (Some(path), text));
+    let mut added: Vec<&Path> = ROOTS_OF_THE_USER.iter().filter_map(named).collect();
+    added.retain(|path| Some(*path) != system);
+    added.dedup();
+    for path in added {
+        roots.push('\n');
+        roots.push_str(&read(path));
+    }
+    roots
 }
 
 fn file_named_by(parent: &[(OsString, OsString)], name: &str) -> String {
@@ -144,6 +149,15 @@ mod tests {
         assert_eq!([mode(&files.bundle), mode(&files.ca), mode(&files.extra_ca)], [0o644; 3]);
         assert_eq!([mode(&files.wgetrc), mode(&files.apt_conf), mode(&files.node_preload)], [0o600; 3]);
         assert_eq!(mode(&files.python_dir), 0o700);
+    }
+
+    #[test]
+    fn a_bundle_of_the_users_that_cannot_be_read_leaves_the_systems() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = dir.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        assert_eq!(roots(&environment(&[("SSL_CERT_FILE", &empty)])), roots(&[]));
+        assert_eq!(roots(&environment(&[("SSL_CERT_FILE", &dir.path().join("gone"))])), roots(&[]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Rule 24: a slow reader never makes memory grow; a client that goes away ends the work at once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -10,22 +10,12 @@ use hyper::body::Incoming;
 
 use crate::support::client::Ask;
 use crate::support::soon;
-use crate::support::streams::{AnyBody, Feed, empty, fed, full};
-use crate::support::world::{ALPHA, World};
+use crate::support::streams::{Feed, empty, fed, full};
+use crate::support::world::{ALPHA, World, fed_world};
 
 const PIECE: usize = 16 * 1024;
 /// More than all buffers on the way may hold: sockets, TLS, windows.
 const BOUND: usize = 48 * 1024 * 1024;
-
-async fn fed_world() -> (World, Feed) {
-    let (feed, body) = fed();
-    let body = Arc::new(Mutex::new(Some(body)));
-    let reply = move |_| {
-        let body: AnyBody = body.lock().unwrap().take().unwrap_or_else(empty);
-        async move { Response::new(body) }
-    };
-    (World::builder().origin(|plan| plan.handler(reply)).start().await, feed)
-}
 
 /// Feeds until nothing is taken for a while; gives the bytes taken.
 async fn fill(feed: &Feed) -> usize {

@@ -1,23 +1,9 @@
 //! The proxy ends when it is told to, and what was begun is finished.
 
-use std::sync::{Arc, Mutex};
-
-use http::Response;
 use nix::sys::signal::Signal;
 
 use crate::support::client::Ask;
-use crate::support::streams::{AnyBody, Feed, empty, fed};
-use crate::support::world::{ALPHA, World};
-
-async fn fed_world() -> (World, Feed) {
-    let (feed, body) = fed();
-    let body = Arc::new(Mutex::new(Some(body)));
-    let reply = move |_| {
-        let body: AnyBody = body.lock().unwrap().take().unwrap_or_else(empty);
-        async move { Response::new(body) }
-    };
-    (World::builder().origin(|plan| plan.handler(reply)).start().await, feed)
-}
+use crate::support::world::{ALPHA, World, fed_world};
 
 #[tokio::test]
 async fn an_exchange_in_flight_is_finished_after_sigterm() {

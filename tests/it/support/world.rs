@@ -13,6 +13,7 @@ use super::definition::{Definition, key_of};
 use super::home::Home;
 use super::origin::{Origin, Plan};
 use super::proxy::Proxy;
+use super::streams;
 use super::tls;
 
 /// The host that the usual provider `alpha` claims.
@@ -221,4 +222,15 @@ impl Builder {
         }
         flags
     }
+}
+
+/// A world whose server answers its first request with a body that the test feeds.
+pub(crate) async fn fed_world() -> (World, streams::Feed) {
+    let (feed, body) = streams::fed();
+    let body = std::sync::Arc::new(std::sync::Mutex::new(Some(body)));
+    let reply = move |_| {
+        let body: streams::AnyBody = body.lock().unwrap().take().unwrap_or_else(streams::empty);
+        async move { http::Response::new(body) }
+    };
+    (World::builder().origin(|plan| plan.handler(reply)).start().await, feed)
 }
