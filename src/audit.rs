@@ -158,13 +158,13 @@ pub struct Exchange<'a> {
     /// The origin's host, with its port unless that is 443.
     pub host: &'a str,
     /// What policy decided.
-    pub policy: Option<&'a str>,
+    pub policy: Option<&'static str>,
     /// Whether the credential was at hand: `hit` or `miss`.
-    pub vault: Option<&'a str>,
+    pub vault: Option<&'static str>,
     /// How a refresh went, if there was one.
-    pub refresh: Option<&'a str>,
+    pub refresh: Option<&'static str>,
     /// Where the credential was placed.
-    pub injected: Option<&'a str>,
+    pub injected: Option<&'static str>,
     /// The response's status.
     pub status: Option<u16>,
     /// Bytes of the request's body.

@@ -84,7 +84,8 @@ impl Origin {
 
     /// Whether an authority text names this origin, its port defaulting to 443.
     pub fn is_named_by(&self, authority: &str) -> bool {
-        Self::with_default_port(authority, 443).is_ok_and(|other| other == *self)
+        let as_we_write_it = self.port == 443 && self.name() == Some(authority);
+        as_we_write_it || Self::with_default_port(authority, 443).is_ok_and(|other| other == *self)
     }
 
     fn parse(text: &str, default_port: Option<u16>) -> Result<Self, ParseError> {

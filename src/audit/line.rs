@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{Event, Exchange};
 use crate::clock;
 
+/// Room for all but the longest lines.
+const MOST_LINES: usize = 512;
+
 /// Formats events; keeps the second that it formatted last.
 #[derive(Default)]
 pub(super) struct Formatter {
@@ -15,24 +18,22 @@ pub(super) struct Formatter {
 impl Formatter {
     /// Appends the line of an event, with its end.
     pub(super) fn append(&mut self, now: Duration, event: &Event<'_>, line: &mut Vec<u8>) {
+        line.reserve(MOST_LINES);
         line.extend_from_slice(b"{\"time\":\"");
         self.time(now, line);
         line.extend_from_slice(b"\",\"event\":\"");
         line.extend_from_slice(event.name.as_str().as_bytes());
         line.push(b'"');
-        let texts = [
-            (",\"actor\":", event.actor),
-            (",\"subject\":", event.subject),
-            (",\"profile\":", event.profile),
-            (",\"provider\":", event.provider),
-            (",\"connection\":", event.connection),
-        ];
-        texts.iter().for_each(|(name, value)| text(name, *value, line));
+        text(",\"actor\":\"", event.actor, line);
+        text(",\"subject\":\"", event.subject, line);
+        text(",\"profile\":\"", event.profile, line);
+        text(",\"provider\":\"", event.provider, line);
+        text(",\"connection\":\"", event.connection, line);
         if let Some(exchange) = &event.exchange {
             append_exchange(exchange, line);
         }
-        text(",\"outcome\":", event.outcome, line);
-        text(",\"reason\":", event.reason, line);
+        text(",\"outcome\":\"", event.outcome, line);
+        text(",\"reason\":\"", event.reason, line);
         line.extend_from_slice(b"}\n");
     }
 
@@ -53,22 +54,20 @@ impl Formatter {
 
 fn append_exchange(exchange: &Exchange<'_>, line: &mut Vec<u8>) {
     number(",\"id\":", exchange.id, line);
-    text(",\"method\":", Some(exchange.method), line);
-    text(",\"host\":", Some(exchange.host), line);
-    let steps = [
-        (",\"policy\":", exchange.policy),
-        (",\"vault\":", exchange.vault),
-        (",\"refresh\":", exchange.refresh),
-        (",\"injected\":", exchange.injected),
-    ];
-    steps.iter().for_each(|(name, value)| text(name, *value, line));
+    text(",\"method\":\"", Some(exchange.method), line);
+    text(",\"host\":\"", Some(exchange.host), line);
+    word(",\"policy\":\"", exchange.policy, line);
+    word(",\"vault\":\"", exchange.vault, line);
+    word(",\"refresh\":\"", exchange.refresh, line);
+    word(",\"injected\":\"", exchange.injected, line);
     number(",\"status\":", exchange.status.map(u64::from), line);
     number(",\"bytes_sent\":", exchange.bytes_sent, line);
     number(",\"bytes_received\":", exchange.bytes_received, line);
     number(",\"ms\":", exchange.ms, line);
 }
 
-fn number(name: &str, value: Option<u64>, line: &mut Vec<u8>) {
+#[inline]
+fn number(name: &'static str, value: Option<u64>, line: &mut Vec<u8>) {
     let Some(mut value) = value else { return };
     line.extend_from_slice(name.as_bytes());
     let mut digits = [0; 20];
@@ -84,18 +83,38 @@ fn number(name: &str, value: Option<u64>, line: &mut Vec<u8>) {
     line.extend_from_slice(&digits[start..]);
 }
 
-fn text(name: &str, value: Option<&str>, line: &mut Vec<u8>) {
+/// A word of our own.
+#[inline]
+fn word(name: &'static str, value: Option<&'static str>, line: &mut Vec<u8>) {
     let Some(value) = value else { return };
     line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(value.as_bytes());
     line.push(b'"');
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
-    if value.as_bytes().iter().all(plain) {
+}
+
+/// Anybody's words, escaped.
+#[inline]
+fn text(name: &'static str, value: Option<&str>, line: &mut Vec<u8>) {
+    let Some(value) = value else { return };
+    line.extend_from_slice(name.as_bytes());
+    if value.bytes().all(|byte| PLAIN[usize::from(byte)]) {
         line.extend_from_slice(value.as_bytes());
     } else {
         value.chars().for_each(|letter| escaped(letter, line));
     }
     line.push(b'"');
 }
+
+/// The bytes that stand in JSON as they are.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'"' && byte != b'\\';
+        byte += 1;
+    }
+    plain
+};
 
 fn escaped(letter: char, line: &mut Vec<u8>) {
     match letter {

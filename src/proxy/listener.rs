@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use http::{Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use crate::proxy::body::ResponseBody;
@@ -78,7 +78,7 @@ async fn answer(entry: &Arc<Entry>, socket: TcpStream) -> Option<Downstream> {
         Box::pin(async move { Ok::<_, Infallible>(respond(&entry, request).await) })
     });
     let mut builder = serve::http1_builder();
-    builder.header_read_timeout(HEAD_TIMEOUT);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let mut connection = Some(builder.serve_connection(TokioIo::new(socket), service));
     let mut draining = std::pin::pin!(entry.worker.draining.cancelled());
     let mut told = false;

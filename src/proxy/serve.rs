@@ -1,6 +1,7 @@
 //! HTTP on a downstream socket, by hyper.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,8 @@ use crate::proxy::tls::Secured;
 use crate::proxy::tunnel::Terminated;
 use crate::proxy::upstream::{Protocol, TaskExecutor};
 
-/// A request head takes no longer; it is also how long an idle HTTP/1 connection is kept.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 const READ_BUFFER: usize = 128 * 1024;
 const MAX_HEAD: usize = 64 * 1024;
-const MAX_HEADERS: usize = 128;
 const MAX_STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Wide open: many small unread frames would else end in a GOAWAY; the stream windows bound the memory.
@@ -29,28 +27,33 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Answers the requests inside a terminated tunnel until the client goes away or the proxy shuts down.
 pub(crate) async fn http(tunnel: Arc<Terminated>, protocol: Protocol, stream: Secured) {
     let (tasks, ending) = (tunnel.worker.tasks.clone(), tunnel.ending.clone());
+    let pace = Arc::clone(&tunnel.pace);
     let service = service_fn(move |request| {
-        // In a box, so that an idle connection does not keep room for an exchange.
-        let exchange = Box::pin(exchange(Arc::clone(&tunnel), request));
+        let exchange = exchange(Arc::clone(&tunnel), request);
         async move { Ok::<_, Infallible>(exchange.await) }
     });
     let io = TokioIo::new(stream);
     let ended = match protocol {
         Protocol::Http1 => {
-            let mut connection =
-                std::pin::pin!(http1_builder().serve_connection(io, service).with_upgrades());
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = ending.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let mut connection = pin!(http1_builder().serve_connection(io, service).with_upgrades());
+            let (mut ran_out, mut told) = (pin!(pace.ran_out()), false);
+            loop {
+                tokio::select! {
+                    biased;
+                    ended = connection.as_mut() => break ended,
+                    () = ending.cancelled(), if !told => {
+                        told = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                    () = ran_out.as_mut() => return tracing::debug!("a client was given up"),
                 }
             }
         }
         Protocol::Http2 => {
             let builder = http2_builder(TaskExecutor(tasks));
-            let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+            let mut connection = pin!(builder.serve_connection(io, service));
             tokio::select! {
+                biased;
                 ended = connection.as_mut() => ended,
                 () = ending.cancelled() => {
                     connection.as_mut().graceful_shutdown();
@@ -64,15 +67,13 @@ pub(crate) async fn http(tunnel: Arc<Terminated>, protocol: Protocol, stream: Se
     }
 }
 
-/// HTTP/1 towards clients, inside and outside of tunnels.
+/// HTTP/1 towards clients, inside and outside of tunnels, without its time limits.
 pub(crate) fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(None)
         .max_buf_size(READ_BUFFER)
         .max_header_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
         .auto_date_header(false);
     builder
 }

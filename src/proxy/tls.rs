@@ -22,6 +22,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
 use crate::origin::Origin;
+use crate::proxy::pace::Pace;
+use crate::proxy::stream::Patient;
 use crate::proxy::upstream::Protocol;
 
 /// So many hosts keep a leaf; the oldest goes first.
@@ -30,7 +32,7 @@ const MAX_LEAVES: usize = 1024;
 const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70];
 
 /// A downstream socket with TLS ended.
-pub(crate) type Secured = Box<TlsStream<Prefixed>>;
+pub(crate) type Secured = Patient<TlsStream<Prefixed>>;
 
 /// Why there is no leaf.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +141,7 @@ impl std::fmt::Debug for Leaves {
 
 /// Completes a handshake.
 pub(crate) async fn accept(config: Arc<ServerConfig>, stream: Prefixed) -> io::Result<Secured> {
-    TlsAcceptor::from(config).accept(stream).await.map(Box::new)
+    TlsAcceptor::from(config).accept(stream).await.map(Patient::new)
 }
 
 /// Tells the client that this tunnel does not lead to the name it asked for.
@@ -161,16 +163,21 @@ pub(crate) fn explain_failure(origin: &Origin, error: &io::Error) {
     }
 }
 
-/// A socket with bytes that were read from it before.
+/// A client's socket, with bytes that were read from it before.
 #[derive(Debug)]
 pub(crate) struct Prefixed {
     prefix: BytesMut,
     socket: TcpStream,
+    pace: Arc<Pace>,
 }
 
 impl Prefixed {
-    pub(crate) fn new(prefix: BytesMut, socket: TcpStream) -> Self {
-        Self { prefix, socket }
+    pub(crate) fn new(prefix: BytesMut, socket: TcpStream, pace: Arc<Pace>) -> Self {
+        Self { prefix, socket, pace }
+    }
+
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
     }
 }
 
@@ -181,7 +188,12 @@ impl AsyncRead for Prefixed {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.prefix.is_empty() {
-            return Pin::new(&mut self.socket).poll_read(cx, buf);
+            let before = buf.filled().len();
+            let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+            if buf.filled().len() > before {
+                self.pace.heard();
+            }
+            return read;
         }
         let length = buf.remaining().min(self.prefix.len());
         buf.put_slice(&self.prefix[..length]);

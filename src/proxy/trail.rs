@@ -59,6 +59,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Trail {
     pub(crate) fn start<B>(tunnel: &Arc<Terminated>, request: &Request<B>) -> Self {
+        tunnel.pace.begin();
         Self {
             tunnel: Arc::clone(tunnel),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -178,11 +179,12 @@ impl Trail {
 }
 
 impl Drop for Trail {
-    /// The client went away while the server was asked.
     fn drop(&mut self) {
+        // The client went away while the server was asked.
         if self.open {
             self.end(0, 0, false);
         }
+        self.tunnel.pace.end();
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::origin::{Host, Origin};
 use crate::proxy::client_hello::{self, ClientHello, Hello};
 use crate::proxy::error::Error;
+use crate::proxy::pace::Pace;
 use crate::proxy::tls::{self, Prefixed};
 use crate::proxy::upstream::{Pool, Protocol, Reserved};
 use crate::proxy::{Worker, copy, serve};
@@ -145,6 +146,7 @@ pub(crate) struct Terminated {
     pub(crate) shown: String,
     /// The tunnel takes no further exchange.
     pub(crate) ending: CancellationToken,
+    pub(crate) pace: Arc<Pace>,
     protocol: Protocol,
 }
 
@@ -179,12 +181,13 @@ async fn terminate(
     let protocol = learned.unwrap_or_else(|_| first.unwrap_or(Protocol::Http1));
     let config =
         worker.shared.leaves.config(&origin, protocol).map_err(|_| Error::OutsideRunCa(origin.clone()))?;
-    let accept = tls::accept(config, Prefixed::new(early, socket));
+    let pace = Arc::new(Pace::default());
+    let accept = tls::accept(config, Prefixed::new(early, socket, Arc::clone(&pace)));
     match timeout_at(deadline + HANDSHAKE_TIMEOUT, accept).await {
         Ok(Ok(stream)) => {
             let shown = if origin.port() == 443 { origin.host().to_string() } else { origin.to_string() };
             let ending = worker.draining.child_token();
-            let tunnel = Arc::new(Terminated { worker, origin, pool, shown, ending, protocol });
+            let tunnel = Arc::new(Terminated { worker, origin, pool, shown, ending, pace, protocol });
             serve::http(tunnel, protocol, stream).await;
         }
         Ok(Err(error)) => tls::explain_failure(&origin, &error),

@@ -18,6 +18,7 @@ use super::parking::Streams;
 use super::{Means, Pool, Protocol, Ready};
 use crate::origin::Origin;
 use crate::proxy::error::Error;
+use crate::proxy::stream::Patient;
 
 /// A TLS handshake with a server may take this long.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +51,7 @@ pub(super) async fn secure(pool: &Arc<Pool>, offered: &[Protocol]) -> Result<(Pr
         Some(Some(protocol)) if offered.contains(&protocol) => protocol,
         Some(_) => return Err(Error::UpstreamProtocol(pool.origin.clone())),
     };
-    let io = TokioIo::new(Box::new(stream));
+    let io = TokioIo::new(Patient::new(stream));
     let failed = |source| Error::UpstreamExchange { origin: pool.origin.clone(), source };
     let tasks = &pool.means.tasks;
     let ready = match protocol {
@@ -99,7 +100,7 @@ fn certificate_error(error: &io::Error) -> Option<rustls::Error> {
 
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(READ_BUFFER).max_headers(256);
+    builder.max_buf_size(READ_BUFFER);
     builder
 }
 

@@ -1,0 +1,84 @@
+//! TLS for hyper, which asks for bytes many times a request: a socket that had none is not asked through TLS again
+//! before it has some.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{client, server};
+
+use crate::proxy::tls::Prefixed;
+
+/// A stream whose bytes come from one socket.
+pub(crate) trait OnSocket: AsyncRead + AsyncWrite + Unpin {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl OnSocket for client::TlsStream<TcpStream> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
+impl OnSocket for server::TlsStream<Prefixed> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0.socket()
+    }
+}
+
+/// Remembers that a stream had nothing to read. In a box: a TLS stream is large, and moved often.
+#[derive(Debug)]
+pub(crate) struct Patient<S> {
+    stream: Box<S>,
+    dry: bool,
+}
+
+impl<S> Patient<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream: Box::new(stream), dry: false }
+    }
+}
+
+impl<S: OnSocket> AsyncRead for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.dry {
+            ready!(self.stream.socket().poll_read_ready(cx))?;
+        }
+        let read = Pin::new(&mut *self.stream).poll_read(cx, buf);
+        self.dry = read.is_pending();
+        read
+    }
+}
+
+impl<S: OnSocket> AsyncWrite for Patient<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_shutdown(cx)
+    }
+}
