@@ -108,11 +108,24 @@ impl EventName {
     }
 }
 
+/// Who acted with what, formatted once for many events.
+#[derive(Debug)]
+pub struct Party(Vec<u8>);
+
+impl Party {
+    /// Formats four fields.
+    pub fn new(actor: &str, profile: &str, provider: &str, connection: &str) -> Self {
+        Self(line::party(actor, profile, provider, connection))
+    }
+}
+
 /// One event. Absent fields are left out of the line.
 #[derive(Debug, Clone)]
 pub struct Event<'a> {
     /// What happened.
     pub name: EventName,
+    /// The actor, profile, provider and connection, in the place of these fields.
+    pub party: Option<&'a Party>,
     /// Who did it: an agent.
     pub actor: Option<&'a str>,
     /// For whom: a user.
@@ -136,6 +149,7 @@ impl<'a> Event<'a> {
     pub fn new(name: EventName) -> Self {
         Self {
             name,
+            party: None,
             actor: None,
             subject: None,
             profile: None,

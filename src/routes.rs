@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use authsome_providers::{CanonicalPath, Claim, Endpoint, HostPattern, Specificity, canonical, may_be};
 use hashbrown::HashMap;
 
+use crate::audit::Party;
 use crate::credential::Prepared;
 use crate::origin::{Host, Origin};
 
@@ -45,6 +46,8 @@ pub(crate) struct Route {
     pub(crate) standing: Standing,
     /// The header values, once they were asked for. A new generation brings new routes.
     pub(crate) prepared: OnceLock<Arc<Prepared>>,
+    /// How the audit log names it.
+    pub(crate) party: OnceLock<Party>,
 }
 
 /// One provider's part in the table.
@@ -103,7 +106,8 @@ impl Routes {
                 _ => None,
             };
             let (provider, connection) = (Arc::clone(&provider), Arc::clone(&connection));
-            let route = Arc::new(Route { provider, connection, claim, standing, prepared: OnceLock::new() });
+            let (prepared, party) = (OnceLock::new(), OnceLock::new());
+            let route = Arc::new(Route { provider, connection, claim, standing, prepared, party });
             match exact {
                 Some(host) => self.exact.entry(host.into()).or_default().push(route),
                 None => self.patterns.push(route),

@@ -1,4 +1,4 @@
-//! One current-thread runtime a core, connections handed out by turns: how `authsome` runs, so the relay and the origin too.
+//! One current-thread runtime a core, connections handed out by turns: how `authsome` runs, and the origin, too.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -36,6 +36,25 @@ where
         workers[turn % workers.len()].send(socket).context("a worker ended")?;
     }
     Ok(())
+}
+
+/// The same on tokio's usual runtime, which moves tasks between its threads.
+pub(crate) fn serve_on_one_runtime<H, F>(listener: TcpListener, handler: H) -> Result<()>
+where
+    H: Fn(tokio::net::TcpStream) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    listener.set_nonblocking(true)?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            let Ok((socket, _)) = listener.accept().await else { continue };
+            if socket.set_nodelay(true).is_ok() {
+                tokio::spawn(handler(socket));
+            }
+        }
+    })
 }
 
 async fn work<H, F>(mut receiver: mpsc::UnboundedReceiver<TcpStream>, handler: H)

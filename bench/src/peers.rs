@@ -31,6 +31,7 @@ pub(crate) struct Setup {
     pub(crate) origin: SocketAddr,
     pub(crate) origin_ca: PathBuf,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) floor: run::Floor,
     /// How many hosts are met once.
     pub(crate) cold_hosts: usize,
     _origin: Server,
@@ -38,7 +39,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Starts the origin.
-    pub(crate) fn start(cold_hosts: usize) -> Result<Self> {
+    pub(crate) fn start(cold_hosts: usize, floor: run::Floor) -> Result<Self> {
         raise_descriptors()?;
         let directory = Directory::create()?;
         let program = std::env::current_exe().context("where is this program?")?;
@@ -47,7 +48,16 @@ impl Setup {
         command.arg("origin").arg("--ca-out").arg(&origin_ca).args(["--credential", &credential()]);
         let (address, server) = listening(Server::spawn(command, &directory.0.join("origin.log"))?)?;
         let ledger = Arc::default();
-        Ok(Self { directory, program, origin: address, origin_ca, ledger, cold_hosts, _origin: server })
+        Ok(Self {
+            directory,
+            program,
+            origin: address,
+            origin_ca,
+            ledger,
+            floor,
+            cold_hosts,
+            _origin: server,
+        })
     }
 
     fn lane(

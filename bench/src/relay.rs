@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Where to write the certificate of the relay's own CA
     #[arg(long)]
     ca_out: PathBuf,
+    /// One runtime a core instead of one runtime for all
+    #[arg(long)]
+    per_core: bool,
     /// A host to intercept; a leading dot takes in every host under it
     #[arg(long)]
     intercept: Vec<String>,
@@ -51,6 +54,7 @@ struct Relay {
 
 /// Serves until killed; prints one JSON line with its address when it accepts.
 pub(crate) fn serve(options: Options) -> Result<()> {
+    let per_core = options.per_core;
     let authority = Authority::generate("authsome-bench relay CA")?;
     std::fs::write(&options.ca_out, authority.pem()).context("cannot write the CA's certificate")?;
     let roots = std::fs::read(&options.upstream_ca).context("cannot read the upstream CA")?;
@@ -58,11 +62,12 @@ pub(crate) fn serve(options: Options) -> Result<()> {
     let relay = Arc::new(Relay { options, authority, connector, leaves: Mutex::default() });
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen")?;
     process::announce(listener.local_addr()?);
-    cores::serve(&listener, move |socket| {
+    let handler = move |socket| {
         let relay = Arc::clone(&relay);
         // A tunnel that breaks is seen by its client.
         async move { drop(relay.tunnel(socket).await) }
-    })
+    };
+    if per_core { cores::serve(&listener, handler) } else { cores::serve_on_one_runtime(listener, handler) }
 }
 
 impl Relay {

@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Another proxy to measure beside it
     #[arg(long, value_enum, default_value_t = Peer::None)]
     pub(crate) peer: Peer,
+    /// How the bare relay runs
+    #[arg(long, value_enum, default_value_t = Floor::Plain)]
+    floor: Floor,
     /// Rounds: each measures every lane once
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -38,6 +41,15 @@ pub(crate) struct Options {
     /// Also write everything, each round's values too, to this file
     #[arg(long)]
     json: Option<PathBuf>,
+}
+
+/// The bare relay's runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Floor {
+    /// tokio's usual one
+    Plain,
+    /// One a core, as authsome has: a lower floor
+    PerCore,
 }
 
 /// Proxies that can be measured beside.
@@ -62,7 +74,7 @@ impl Options {
 /// Measures and prints; false when a target was missed or a request arrived as it should not.
 pub(crate) fn run(options: Options) -> Result<bool> {
     let rounds = usize::from(options.rounds);
-    let setup = Setup::start(rounds * scenario::COLD_TUNNELS)?;
+    let setup = Setup::start(rounds * scenario::COLD_TUNNELS, options.floor)?;
     let scenarios = options.scenarios();
     let mut figures = Figures::default();
     timed(&options, &setup, &scenarios, &mut figures)?;

@@ -68,6 +68,8 @@ pub enum HostPattern {
 #[derive(Debug, Clone)]
 pub struct Glob {
     text: String,
+    /// Where its last star ends: what follows is a plain suffix.
+    suffix: usize,
     matcher: GlobMatcher,
 }
 
@@ -140,7 +142,7 @@ impl Glob {
     fn matches(&self, host: &str) -> bool {
         // A star of globset also stands for nothing; a label is never empty. The suffix is cheap to compare, and
         // most hosts are strangers.
-        host.ends_with(closed_suffix(&self.text))
+        host.ends_with(&self.text[self.suffix..])
             && !host.split('.').any(str::is_empty)
             && self.matcher.is_match(host.replace('.', "/"))
     }
@@ -198,7 +200,8 @@ fn glob(text: &str) -> Result<Glob, PatternError> {
     let built =
         GlobBuilder::new(&text.replace('.', "/")).literal_separator(true).backslash_escape(false).build();
     let matcher = built.map_err(|_| refused())?.compile_matcher();
-    Ok(Glob { text, matcher })
+    let suffix = text.rfind('*').map_or(0, |star| star + 1);
+    Ok(Glob { text, suffix, matcher })
 }
 
 /// The labels right of the last star.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Event, Exchange};
+use super::{Event, Exchange, Party};
 use crate::clock;
 
 /// Room for all but the longest lines.
@@ -24,6 +24,9 @@ impl Formatter {
         line.extend_from_slice(b"\",\"event\":\"");
         line.extend_from_slice(event.name.as_str().as_bytes());
         line.push(b'"');
+        if let Some(Party(party)) = event.party {
+            line.extend_from_slice(party);
+        }
         text(",\"actor\":\"", event.actor, line);
         text(",\"subject\":\"", event.subject, line);
         text(",\"profile\":\"", event.profile, line);
@@ -50,6 +53,16 @@ impl Formatter {
         let digit = |power: u32| b'0' + u8::try_from(millis / power % 10).unwrap_or(0);
         line.extend_from_slice(&[b'.', digit(100), digit(10), digit(1), b'Z']);
     }
+}
+
+/// Four fields as they stand in a line.
+pub(super) fn party(actor: &str, profile: &str, provider: &str, connection: &str) -> Vec<u8> {
+    let mut line = Vec::new();
+    text(",\"actor\":\"", Some(actor), &mut line);
+    text(",\"profile\":\"", Some(profile), &mut line);
+    text(",\"provider\":\"", Some(provider), &mut line);
+    text(",\"connection\":\"", Some(connection), &mut line);
+    line
 }
 
 fn append_exchange(exchange: &Exchange<'_>, line: &mut Vec<u8>) {

@@ -142,7 +142,8 @@ impl Prepared {
     /// there is none.
     pub(crate) fn redacted(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut clean: Option<Vec<u8>> = None;
-        for depth in 0..=MAX_ENCODINGS {
+        let encodings = if memchr::memchr(b'%', bytes).is_some() { MAX_ENCODINGS } else { 0 };
+        for depth in 0..=encodings {
             let source = clean.as_deref().unwrap_or(bytes);
             let found = Decoded::of(source, depth).and_then(|decoded| self.replaced(source, &decoded));
             clean = found.or(clean);

@@ -268,8 +268,12 @@ pub(super) fn serve(mut source: Source, queue: &Receiver<Ask>, shared: &Weak<Sha
     }
 }
 
-/// Looks for files that were edited by hand.
+/// Looks for files that were edited by hand, or that another home has put in the place of this one's.
 fn notice_edits(source: &Source, shared: &Shared) {
+    if let Err(error) = shared.generation.recheck() {
+        tracing::warn!(%error, "the profile cannot be followed");
+        shared.stale.store(true, Ordering::Release);
+    }
     match source.auth.reload_definitions() {
         Ok(false) => {}
         Ok(true) => shared.stale.store(true, Ordering::Release),
@@ -279,6 +283,7 @@ fn notice_edits(source: &Source, shared: &Shared) {
 
 /// The rules at the present generation: those at hand when they are, else read and kept for all.
 fn refresh(source: &mut Source, shared: &Shared) -> Result<Arc<Rules>, CredentialError> {
+    shared.generation.recheck().map_err(|error| CredentialError::Vault(Arc::new(error)))?;
     let generation = even(&shared.generation)?;
     let at_hand = shared.rules.load_full();
     let stale = shared.stale.swap(false, Ordering::AcqRel);

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,24 +10,27 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::proxy::headers;
+use crate::proxy::trail::Trail;
+use crate::proxy::upstream::ServerBody;
 
-/// How far a request body has come. Shared with the response, which decides whether the upstream socket
-/// may be used again.
+/// Why a body could not be passed on.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How far a request body has come. Shared with the response, whose audit line tells it.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     bytes: AtomicU64,
-    finished: AtomicBool,
 }
 
 impl Progress {
+    /// More content was passed on.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes of content passed on so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether the last byte was passed on.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire)
     }
 }
 
@@ -40,9 +43,7 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming) -> Self {
-        let progress = Arc::new(Progress::default());
-        progress.finished.store(incoming.is_end_stream(), Ordering::Release);
-        Self { incoming, progress }
+        Self { incoming, progress: Arc::default() }
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -61,11 +62,7 @@ impl Body for RequestBody {
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
         let frame = frame.map(|frame| frame.map(keep_own_trailers));
         if let Some(Ok(frame)) = &frame {
-            let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.progress.bytes.fetch_add(length, Ordering::Relaxed);
-        }
-        if frame.is_none() || self.incoming.is_end_stream() {
-            self.progress.finished.store(true, Ordering::Release);
+            self.progress.add(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
         Poll::Ready(frame)
     }
@@ -93,12 +90,6 @@ fn keep_own_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
     Frame::trailers(trailers)
 }
 
-/// What is told when a response body has come to its end, or was given up.
-pub(crate) trait Ending: Send {
-    /// `complete` is false when the body was cut short by either side.
-    fn ended(self: Box<Self>, bytes: u64, complete: bool);
-}
-
 /// A response body on its way downstream.
 pub(crate) enum ResponseBody {
     /// Our own words.
@@ -107,11 +98,11 @@ pub(crate) enum ResponseBody {
     Upstream(UpstreamBody),
 }
 
-/// A body that reports its end.
+/// A server's body, whose end closes the audit trail.
 pub(crate) struct UpstreamBody {
-    incoming: Incoming,
+    incoming: ServerBody,
     bytes: u64,
-    ending: Option<Box<dyn Ending>>,
+    account: Option<(Trail, Arc<Progress>)>,
 }
 
 impl ResponseBody {
@@ -119,9 +110,9 @@ impl ResponseBody {
         Self::Text(Some(text))
     }
 
-    /// Passes a body on and calls `ending` once, when the last frame was handed over or the body was dropped.
-    pub(crate) fn upstream(incoming: Incoming, ending: Box<dyn Ending>) -> Self {
-        let mut body = UpstreamBody { incoming, bytes: 0, ending: Some(ending) };
+    /// Passes a body on. The exchange, if it is one, ends when the last frame was handed over or the body was dropped.
+    pub(crate) fn upstream(incoming: ServerBody, account: Option<(Trail, Arc<Progress>)>) -> Self {
+        let mut body = UpstreamBody { incoming, bytes: 0, account };
         if body.incoming.is_end_stream() {
             body.end(true);
         }
@@ -130,9 +121,10 @@ impl ResponseBody {
 }
 
 impl UpstreamBody {
+    /// `complete` is false when the body was cut short by either side.
     fn end(&mut self, complete: bool) {
-        if let Some(ending) = self.ending.take() {
-            ending.ended(self.bytes, complete);
+        if let Some((trail, progress)) = self.account.take() {
+            trail.ended(progress.bytes(), self.bytes, complete);
         }
     }
 }
@@ -145,12 +137,12 @@ impl Drop for UpstreamBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let body = match self.get_mut() {
             Self::Text(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Upstream(body) => body,

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::credential::CredentialError;
 use crate::dial::DialError;
 use crate::origin::{Origin, ParseError};
-use crate::proxy::body::ResponseBody;
+use crate::proxy::body::{BoxError, ResponseBody};
 use crate::proxy::headers::TargetTooLong;
 
 /// A refusal, or a failure on the way to the server.
@@ -55,7 +55,7 @@ pub(crate) enum Error {
     #[error("{0} does not speak the protocol of this tunnel")]
     UpstreamProtocol(Origin),
     #[error("the exchange with {origin} failed")]
-    UpstreamExchange { origin: Origin, source: hyper::Error },
+    UpstreamExchange { origin: Origin, source: BoxError },
     #[error("{0} asked for proxy credentials")]
     UpstreamProxyChallenge(Origin),
     #[error("the audit log cannot take another event now")]

@@ -55,8 +55,8 @@ async fn attempt(
     let outbound = inbound.authorize(grant.as_ref(), &rules, &shared.settings, trail)?;
     trail.sending()?;
     let request = outbound.account();
-    let (response, lease) = tunnel.pool.send(ready, outbound).await?;
-    Answer::accept(&tunnel.origin, request, response, lease, grant)
+    let response = tunnel.pool.send(ready, outbound).await?;
+    Answer::accept(&tunnel.origin, request, response, grant)
 }
 
 /// A route that policy lets this request take.

@@ -8,10 +8,9 @@ use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use crate::origin::Origin;
-use crate::proxy::body::{Ending, RequestBody, ResponseBody};
+use crate::proxy::body::{RequestBody, ResponseBody};
 use crate::proxy::error::Error;
 use crate::proxy::response::refuse_oddities;
-use crate::proxy::upstream::Lease;
 use crate::proxy::{Worker, headers};
 
 /// Forwards `GET http://host/…` (RFC 9112 3.2.2). A placeholder is refused: it would leave in the clear.
@@ -44,12 +43,12 @@ pub(crate) async fn forward(
     head.extensions.clear();
     let ready = worker.upstream.cleartext(&origin).await?;
     let sent = ready.send(Request::from_parts(head, RequestBody::new(body)), None).await;
-    let (mut response, lease) = sent.map_err(|failure| failure.of(&origin))?;
+    let mut response = sent.map_err(|failure| failure.of(&origin))?;
     refuse_oddities(&origin, response.status(), false)?;
     response.extensions_mut().clear();
     headers::strip_response(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
-    Ok(response.map(|body| ResponseBody::upstream(body, Box::new(Held(lease)))))
+    Ok(response.map(|body| ResponseBody::upstream(body, None)))
 }
 
 /// The origin that the target names. A `Host` field that differs is refused (RFC 9112 3.2.2 lets the target win;
@@ -66,13 +65,4 @@ fn named(request: &Request<Incoming>) -> Result<Origin, Error> {
         return Err(Error::HostConflict);
     }
     Ok(origin)
-}
-
-/// Keeps the connection until the body has passed.
-struct Held(Lease);
-
-impl Ending for Held {
-    fn ended(self: Box<Self>, _bytes: u64, complete: bool) {
-        self.0.release(complete);
-    }
 }

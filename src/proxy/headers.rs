@@ -75,16 +75,14 @@ fn strip_connection(headers: &mut HeaderMap) {
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
-    tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case(b"trailers"))
+    has_token(headers, &TE, b"trailers")
 }
 
 /// Whether a message asks for, or grants, a WebSocket and nothing else (RFC 6455 4.1, 4.2.2).
 pub(crate) fn wants_websocket(headers: &HeaderMap) -> bool {
     let mut protocols = tokens(headers, &UPGRADE);
     let websocket = protocols.next().is_some_and(|token| token.eq_ignore_ascii_case(b"websocket"));
-    websocket
-        && protocols.next().is_none()
-        && tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case(b"upgrade"))
+    websocket && protocols.next().is_none() && has_token(headers, &CONNECTION, b"upgrade")
 }
 
 /// Puts the two fields of a WebSocket handshake back that [`strip_request`] and [`strip_response`] took.
@@ -93,7 +91,13 @@ pub(crate) fn restore_websocket(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+/// Whether a comma-separated field has a token, in any case.
+pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+/// The elements of a comma-separated field.
+pub(crate) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let values = headers.get_all(name).into_iter();
     values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }

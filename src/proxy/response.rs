@@ -4,23 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, Version};
-use hyper::body::Incoming;
 
 use crate::origin::Origin;
 use crate::proxy::Worker;
-use crate::proxy::body::{Ending, Progress, ResponseBody};
+use crate::proxy::body::ResponseBody;
 use crate::proxy::error::Error;
 use crate::proxy::exchange::Grant;
 use crate::proxy::headers;
 use crate::proxy::request::Account;
 use crate::proxy::trail::Trail;
 use crate::proxy::upgrade;
-use crate::proxy::upstream::Lease;
+use crate::proxy::upstream::ServerBody;
 
 /// A server's response that may be passed on.
 pub(crate) struct Answer {
-    response: Response<Incoming>,
-    lease: Lease,
+    response: Response<ServerBody>,
     request: Account,
     grant: Option<Grant>,
 }
@@ -30,20 +28,19 @@ impl Answer {
     pub(crate) fn accept(
         origin: &Origin,
         request: Account,
-        response: Response<Incoming>,
-        lease: Lease,
+        response: Response<ServerBody>,
         grant: Option<Grant>,
     ) -> Result<Self, Error> {
         let granted = request.upgrade.is_some() && headers::wants_websocket(response.headers());
         refuse_oddities(origin, response.status(), granted)?;
         headers::check_transfer_encoding(response.headers())
             .map_err(|_| Error::UpstreamProtocol(origin.clone()))?;
-        Ok(Self { response, lease, request, grant })
+        Ok(Self { response, request, grant })
     }
 
     /// The response for the client: the head cleaned, the body passed on as it comes.
     pub(crate) fn downstream(self, worker: &Arc<Worker>, mut trail: Trail) -> Response<ResponseBody> {
-        let Self { mut response, lease, request, grant } = self;
+        let Self { mut response, request, grant } = self;
         trail.answered(response.status());
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         headers::strip_response(response.headers_mut());
@@ -51,19 +48,16 @@ impl Answer {
             headers::redact(response.headers_mut(), &grant.credential);
         }
         *response.version_mut() = Version::HTTP_11;
-        let server = hyper::upgrade::on(&mut response);
         // The server's own reason phrase is in there, and could say anything.
         response.extensions_mut().clear();
         match request.upgrade {
             Some(client) if switched => {
                 headers::restore_websocket(response.headers_mut());
-                upgrade::join(worker, client, server, trail);
-                response.map(|_| ResponseBody::text(Bytes::new()))
+                let (head, body) = response.into_parts();
+                upgrade::join(worker, client, body.into_switched(), trail);
+                Response::from_parts(head, ResponseBody::text(Bytes::new()))
             }
-            _ => {
-                let ending = Box::new(Ended { lease, trail, progress: request.progress });
-                response.map(|body| ResponseBody::upstream(body, ending))
-            }
+            _ => response.map(|body| ResponseBody::upstream(body, Some((trail, request.progress)))),
         }
     }
 }
@@ -74,20 +68,5 @@ pub(crate) fn refuse_oddities(origin: &Origin, status: StatusCode, upgrading: bo
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(Error::UpstreamProxyChallenge(origin.clone())),
         StatusCode::SWITCHING_PROTOCOLS if !upgrading => Err(Error::UpstreamProtocol(origin.clone())),
         _ => Ok(()),
-    }
-}
-
-/// Gives the connection back and closes the audit trail.
-struct Ended {
-    lease: Lease,
-    trail: Trail,
-    progress: Arc<Progress>,
-}
-
-impl Ending for Ended {
-    fn ended(self: Box<Self>, bytes: u64, complete: bool) {
-        let Self { lease, trail, progress } = *self;
-        lease.release(complete);
-        trail.ended(progress.bytes(), bytes, complete);
     }
 }

@@ -12,9 +12,15 @@ use tokio_rustls::{client, server};
 use crate::proxy::tls::Prefixed;
 
 /// A stream whose bytes come from one socket.
-pub(crate) trait OnSocket: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait OnSocket: AsyncRead + AsyncWrite + Unpin + Send {
     /// The socket below.
     fn socket(&self) -> &TcpStream;
+}
+
+impl OnSocket for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
 }
 
 impl OnSocket for client::TlsStream<TcpStream> {
@@ -30,19 +36,24 @@ impl OnSocket for server::TlsStream<Prefixed> {
 }
 
 /// Remembers that a stream had nothing to read. In a box: a TLS stream is large, and moved often.
-#[derive(Debug)]
-pub(crate) struct Patient<S> {
-    stream: Box<S>,
+pub(crate) struct Patient {
+    stream: Box<dyn OnSocket>,
     dry: bool,
 }
 
-impl<S> Patient<S> {
-    pub(crate) fn new(stream: S) -> Self {
+impl Patient {
+    pub(crate) fn new(stream: impl OnSocket + 'static) -> Self {
         Self { stream: Box::new(stream), dry: false }
     }
 }
 
-impl<S: OnSocket> AsyncRead for Patient<S> {
+impl std::fmt::Debug for Patient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Patient({:?})", self.stream.socket())
+    }
+}
+
+impl AsyncRead for Patient {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -57,7 +68,7 @@ impl<S: OnSocket> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: OnSocket> AsyncWrite for Patient<S> {
+impl AsyncWrite for Patient {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.stream).poll_write(cx, buf)
     }

@@ -18,7 +18,6 @@ use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::clock::Clock;
 use crate::origin::Origin;
@@ -32,7 +31,7 @@ const MAX_LEAVES: usize = 1024;
 const UNRECOGNIZED_NAME: [u8; 7] = [0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70];
 
 /// A downstream socket with TLS ended.
-pub(crate) type Secured = Patient<TlsStream<Prefixed>>;
+pub(crate) type Secured = Patient;
 
 /// Why there is no leaf.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use http::{Method, Request, StatusCode};
 
-use crate::audit::{AuditError, Event, EventName, Exchange};
+use crate::audit::{AuditError, Event, EventName, Exchange, Party};
 use crate::credential::{CredentialError, Prepared, Vault};
 use crate::proxy::error::Error;
 use crate::proxy::tunnel::Terminated;
@@ -161,15 +161,19 @@ impl Trail {
         exchange: Exchange<'_>,
     ) -> Result<(), AuditError> {
         let shared = &self.tunnel.worker.shared;
-        shared.audit.record(&Event {
-            actor: Some(shared.identity.as_str()),
-            profile: Some(&shared.profile),
-            provider: self.route.as_ref().map(|route| &*route.provider),
-            connection: self.route.as_ref().map(|route| &*route.connection),
+        let (actor, profile) = (shared.identity.as_str(), &*shared.profile);
+        let event = Event {
             outcome,
             reason: reason.or(self.note.map(Note::as_str)),
             exchange: Some(exchange),
             ..Event::new(name)
+        };
+        shared.audit.record(&match &self.route {
+            None => Event { actor: Some(actor), profile: Some(profile), ..event },
+            Some(route) => {
+                let party = || Party::new(actor, profile, &route.provider, &route.connection);
+                Event { party: Some(route.party.get_or_init(party)), ..event }
+            }
         })
     }
 

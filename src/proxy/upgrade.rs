@@ -4,22 +4,31 @@ use std::sync::Arc;
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 
 use crate::proxy::trail::Trail;
+use crate::proxy::upstream::Switched;
 use crate::proxy::{Worker, copy};
 
-/// Joins the two sockets once the 101 has been written to the client.
-pub(crate) fn join(worker: &Arc<Worker>, client: OnUpgrade, server: OnUpgrade, trail: Trail) {
+/// Joins the two sockets once the 101 has been written to the client. What the server sent ahead goes first.
+pub(crate) fn join(worker: &Arc<Worker>, client: OnUpgrade, server: Option<Switched>, trail: Trail) {
     let worker = Arc::clone(worker);
     worker.tasks.clone().spawn(async move {
-        let joined = tokio::try_join!(client, server);
-        let complete = joined.is_ok();
-        match joined {
-            Ok((client, server)) => {
-                copy::streams(&worker, TokioIo::new(client), TokioIo::new(server)).await;
+        let joined = match (client.await, server) {
+            (Ok(client), Some((server, ahead))) => {
+                let mut client = TokioIo::new(client);
+                let written = client.write_all(&ahead).await;
+                if written.is_ok() {
+                    copy::streams(&worker, client, server).await;
+                }
+                written.is_ok()
             }
-            Err(error) => tracing::debug!(%error, "upgrade failed"),
-        }
-        trail.ended(0, 0, complete);
+            (Ok(_), None) => false,
+            (Err(error), _) => {
+                tracing::debug!(%error, "upgrade failed");
+                false
+            }
+        };
+        trail.ended(0, 0, joined);
     });
 }

@@ -1,11 +1,10 @@
-//! The server's side: our own pool on hyper's client connections over verified TLS.
+//! The server's side: our own pool of connections over verified TLS, HTTP/1 our own and HTTP/2 by hyper.
 //!
 //! A worker has one [`Upstream`]; each origin has one [`Pool`] in it, which a tunnel looks up once.
 
 use std::sync::Arc;
 
 use http::Response;
-use hyper::body::Incoming;
 use parking::Parking;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -18,11 +17,14 @@ use crate::proxy::request::Outbound;
 
 mod handshake;
 pub(crate) use handshake::TaskExecutor;
+mod http1;
+pub(crate) use http1::Switched;
 mod parking;
+mod patience;
 mod ready;
 
 use ready::Failure;
-pub(crate) use ready::{Lease, Ready, Reserved};
+pub(crate) use ready::{Ready, Reserved, ServerBody};
 
 /// The version of HTTP inside a tunnel, the same on both of its sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +136,10 @@ impl Pool {
             (true, None) => {
                 let (protocol, ready) = Box::pin(handshake::secure(self, offered)).await?;
                 self.parking.prefer(protocol);
-                self.parking.park(ready);
+                match ready {
+                    Ready::Http1(connection) => self.park(connection),
+                    Ready::Http2 { sender, stream, .. } => self.parking.share(sender, stream),
+                }
                 Ok(protocol)
             }
         }
@@ -142,7 +147,7 @@ impl Pool {
 
     /// A connection that speaks the tunnel's protocol: an idle one, or a new one, verified before it is returned.
     pub(crate) async fn reserve(self: &Arc<Self>, protocol: Protocol) -> Result<Reserved, Error> {
-        let ready = match self.parking.take(protocol).await {
+        let ready = match self.parking.take(protocol) {
             Some(ready) => ready,
             None => self.fresh(protocol).await?,
         };
@@ -161,12 +166,17 @@ impl Pool {
         Ok(ready)
     }
 
+    /// Keeps an idle HTTP/1 connection.
+    fn park(&self, connection: http1::Connection) {
+        self.parking.park(connection);
+    }
+
     /// Sends a request. Only when not one byte of it was written is it sent again, on a new connection.
     pub(crate) fn send(
         self: &Arc<Self>,
         reserved: Reserved,
         outbound: Outbound,
-    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Error>> + Send {
+    ) -> impl Future<Output = Result<Response<ServerBody>, Error>> + Send {
         let first = reserved
             .take()
             .map(|ready| (ready.protocol(), ready.send(outbound.into_request(), Some(Arc::clone(self)))));

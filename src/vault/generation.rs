@@ -9,15 +9,10 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
 use crate::home::files::{self, FileError};
-
-/// How often a reader looks whether another file has taken the place of the one it has open.
-const RECHECK_MILLIS: u64 = 500;
 
 /// Why the generation is not known. Nothing cached may be used then.
 #[derive(Debug, thiserror::Error)]
@@ -84,42 +79,27 @@ pub(super) fn create(path: &Path) -> Result<(), GenerationError> {
 pub struct GenerationReader {
     path: PathBuf,
     open: ArcSwap<File>,
-    started: Instant,
-    checked: AtomicU64,
 }
 
 impl GenerationReader {
     /// Opens the file of a profile, which a [`Vault`](super::Vault) has made.
     pub fn open(path: &Path) -> Result<Self, GenerationError> {
         let file = open(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            open: ArcSwap::from_pointee(file),
-            started: Instant::now(),
-            checked: AtomicU64::new(0),
-        })
+        Ok(Self { path: path.to_owned(), open: ArcSwap::from_pointee(file) })
     }
 
     /// The number now. Odd: a writer is at work, or died at it; see [`is_unsettled`].
     ///
-    /// One `pread`; twice a second also a look at whether the file is still the one at its path.
-    ///
     /// # Errors
     /// When the file is missing or short and cannot be opened anew.
     pub fn current(&self) -> Result<u64, GenerationError> {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let checked = self.checked.load(Ordering::Relaxed);
-        if now.saturating_sub(checked) >= RECHECK_MILLIS {
-            self.recheck()?;
-            self.checked.store(now, Ordering::Relaxed);
-        }
         match read(&self.open.load()) {
             Some(number) => Ok(number),
             None => self.reopen(),
         }
     }
 
-    /// Opens the file anew when another has taken its place.
+    /// Opens the file anew when another has taken its place: to be asked from time to time.
     ///
     /// # Errors
     /// When there is none any more.

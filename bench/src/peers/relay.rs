@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::{Setup, listening, read};
 use crate::lane::{Entry, Lane, Name};
 use crate::process::{self, Server};
+use crate::run::Floor;
 use crate::tls::Protocol;
 use crate::{clock, origin};
 
@@ -15,6 +16,9 @@ pub(super) fn start(setup: &Setup) -> Result<Lane> {
         let ca = setup.directory.0.join(format!("relay-{name}-{}.pem", clock::monotonic_ns()));
         let mut command = process::command(&setup.program);
         command.args(["relay", "--protocol", name, "--upstream", &setup.origin.to_string()]);
+        if setup.floor == Floor::PerCore {
+            command.arg("--per-core");
+        }
         command.arg("--upstream-ca").arg(&setup.origin_ca).arg("--ca-out").arg(&ca);
         command.args(["--intercept", origin::INTERCEPTED, "--intercept", &format!(".{}", origin::COLD)]);
         let (address, server) = listening(Server::spawn(command, &setup.directory.log("relay"))?)?;

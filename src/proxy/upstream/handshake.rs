@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
@@ -15,14 +15,13 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::parking::Streams;
-use super::{Means, Pool, Protocol, Ready};
+use super::{Means, Pool, Protocol, Ready, http1};
 use crate::origin::Origin;
 use crate::proxy::error::Error;
 use crate::proxy::stream::Patient;
 
 /// A TLS handshake with a server may take this long.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-const READ_BUFFER: usize = 128 * 1024;
 const HEADER_LIST: u32 = 64 * 1024;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 /// Wide open: many small unread frames would else end in a GOAWAY; the stream windows bound the memory.
@@ -35,10 +34,7 @@ pub(super) async fn dial(means: &Means, origin: &Origin) -> Result<TcpStream, Er
 /// Opens a connection without TLS, for one request.
 pub(super) async fn cleartext(means: &Means, origin: &Origin) -> Result<Ready, Error> {
     let socket = dial(means, origin).await?;
-    let failed = |source| Error::UpstreamExchange { origin: origin.clone(), source };
-    let (sender, connection) = http1_builder().handshake(TokioIo::new(socket)).await.map_err(failed)?;
-    means.tasks.spawn(connection);
-    Ok(Ready::Http1 { sender, reused: false })
+    Ok(Ready::Http1(http1::Connection::new(Patient::new(socket))))
 }
 
 /// Dials, verifies, and starts HTTP in the protocol that the server chose among `offered`.
@@ -51,28 +47,29 @@ pub(super) async fn secure(pool: &Arc<Pool>, offered: &[Protocol]) -> Result<(Pr
         Some(Some(protocol)) if offered.contains(&protocol) => protocol,
         Some(_) => return Err(Error::UpstreamProtocol(pool.origin.clone())),
     };
-    let io = TokioIo::new(Patient::new(stream));
-    let failed = |source| Error::UpstreamExchange { origin: pool.origin.clone(), source };
-    let tasks = &pool.means.tasks;
+    let stream = Patient::new(stream);
     let ready = match protocol {
-        Protocol::Http1 => {
-            let (sender, connection) = http1_builder().handshake(io).await.map_err(failed)?;
-            tasks.spawn(connection.with_upgrades());
-            Ready::Http1 { sender, reused: false }
-        }
-        Protocol::Http2 => {
-            let (sender, mut connection) = http2_builder(tasks).handshake(io).await.map_err(failed)?;
-            let streams = Streams::new();
-            let allowed = streams.allowance();
-            tasks.spawn(std::future::poll_fn(move |cx| {
-                let driven = Pin::new(&mut connection).poll(cx);
-                allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
-                driven
-            }));
-            Ready::Http2 { sender, stream: streams, reused: false }
-        }
+        Protocol::Http1 => Ready::Http1(http1::Connection::new(stream)),
+        Protocol::Http2 => http2(pool, stream).await?,
     };
     Ok((protocol, ready))
+}
+
+/// Starts HTTP/2 and its driver.
+async fn http2(pool: &Pool, stream: Patient) -> Result<Ready, Error> {
+    let tasks = &pool.means.tasks;
+    let started = http2_builder(tasks).handshake(TokioIo::new(stream)).await;
+    let failed =
+        |source: hyper::Error| Error::UpstreamExchange { origin: pool.origin.clone(), source: source.into() };
+    let (sender, mut connection) = started.map_err(failed)?;
+    let streams = Streams::new();
+    let allowed = streams.allowance();
+    tasks.spawn(std::future::poll_fn(move |cx| {
+        let driven = Pin::new(&mut connection).poll(cx);
+        allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
+        driven
+    }));
+    Ok(Ready::Http2 { sender, stream: streams, reused: false })
 }
 
 async fn verify(pool: &Pool, socket: TcpStream, offered: &[Protocol]) -> Result<TlsStream<TcpStream>, Error> {
@@ -96,12 +93,6 @@ async fn verify(pool: &Pool, socket: TcpStream, offered: &[Protocol]) -> Result<
 fn certificate_error(error: &io::Error) -> Option<rustls::Error> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     matches!(error, rustls::Error::InvalidCertificate(_)).then(|| error.clone())
-}
-
-fn http1_builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(READ_BUFFER);
-    builder
 }
 
 fn http2_builder(tasks: &TaskTracker) -> http2::Builder<TaskExecutor> {

@@ -4,16 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use tokio::time::Instant;
 
-use super::{Protocol, Ready};
+use super::{Protocol, Ready, http1};
 use crate::proxy::body::RequestBody;
 
 /// Shorter than the idle limit of most servers, so that they seldom close under our hands.
 const IDLE: Duration = Duration::from_secs(45);
-/// How long a connection from the pool may take to be ready.
-const TURN: Duration = Duration::from_millis(250);
 /// So many idle HTTP/1 connections wait for one origin.
 const MAX_IDLE: usize = 128;
 /// So many streams share one HTTP/2 connection before another one is opened.
@@ -58,7 +56,7 @@ impl Streams {
 }
 
 struct Idle {
-    sender: http1::SendRequest<RequestBody>,
+    connection: http1::Connection,
     since: Instant,
 }
 
@@ -90,16 +88,14 @@ impl Parking {
     }
 
     /// The connection that was used last and still lives.
-    pub(super) async fn take(&self, protocol: Protocol) -> Option<Ready> {
+    pub(super) fn take(&self, protocol: Protocol) -> Option<Ready> {
         match protocol {
-            Protocol::Http1 => loop {
-                let Idle { mut sender, .. } = self.lock().http1.pop()?;
-                // Its last response has ended, so that it is ready within one turn of its task, or closed, or its
-                // server does not read the end of the last request.
-                if let Ok(Ok(())) = tokio::time::timeout(TURN, sender.ready()).await {
-                    return Some(Ready::Http1 { sender, reused: true });
-                }
-            },
+            Protocol::Http1 => {
+                let mut state = self.lock();
+                std::iter::from_fn(|| state.http1.pop())
+                    .map(|idle| idle.connection)
+                    .find_map(|mut connection| connection.is_quiet().then_some(Ready::Http1(connection)))
+            }
             Protocol::Http2 => self.join(),
         }
     }
@@ -116,15 +112,10 @@ impl Parking {
     }
 
     /// Keeps a connection for the next request.
-    pub(super) fn park(&self, ready: Ready) {
-        match ready {
-            Ready::Http1 { sender, .. } => {
-                let mut state = self.lock();
-                if !state.drained && !sender.is_closed() && state.http1.len() < MAX_IDLE {
-                    state.http1.push(Idle { sender, since: Instant::now() });
-                }
-            }
-            Ready::Http2 { sender, stream, .. } => self.share(sender, stream),
+    pub(super) fn park(&self, connection: http1::Connection) {
+        let mut state = self.lock();
+        if !state.drained && state.http1.len() < MAX_IDLE {
+            state.http1.push(Idle { connection, since: Instant::now() });
         }
     }
 
@@ -143,7 +134,7 @@ impl Parking {
     /// Drops what is idle for too long, and says whether anything is left.
     pub(super) fn sweep(&self) -> bool {
         let mut state = self.lock();
-        state.http1.retain(|idle| idle.since.elapsed() < IDLE && !idle.sender.is_closed());
+        state.http1.retain_mut(|idle| idle.since.elapsed() < IDLE && idle.connection.is_quiet());
         state.http2.retain(|shared| {
             let busy = Arc::strong_count(&shared.streams.in_flight) > 1;
             !shared.sender.is_closed() && (busy || shared.used.elapsed() < IDLE)

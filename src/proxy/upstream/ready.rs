@@ -2,24 +2,25 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::http2;
 
+use super::http1::{self, Fault};
 use super::parking::Streams;
+use super::patience::Patience;
 use super::{Pool, Protocol};
 use crate::origin::Origin;
-use crate::proxy::body::{Progress, RequestBody};
+use crate::proxy::body::{BoxError, RequestBody};
 use crate::proxy::error::Error;
-
-/// The head of a response may take this long: language models think for minutes.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// A verified connection that can take one request now.
 pub(crate) enum Ready {
-    Http1 { sender: http1::SendRequest<RequestBody>, reused: bool },
+    Http1(http1::Connection),
     Http2 { sender: http2::SendRequest<RequestBody>, stream: Streams, reused: bool },
 }
 
@@ -38,100 +39,139 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         // An HTTP/2 connection is shared, and stays where it is.
-        if let Some(ready @ Ready::Http1 { .. }) = self.ready.take() {
-            self.pool.parking.park(ready);
+        if let Some(Ready::Http1(connection)) = self.ready.take() {
+            self.pool.park(connection);
         }
     }
 }
 
-/// What a response still holds of its connection.
-pub(crate) enum Lease {
-    Http1 { sender: http1::SendRequest<RequestBody>, pool: Option<Arc<Pool>>, request: Arc<Progress> },
-    Http2 { _stream: Streams },
-}
-
 /// A request that got no response.
 pub(crate) struct Failure {
-    /// `None` when the server did not answer in time.
-    error: Option<hyper::Error>,
+    cause: Cause,
     /// The request, when not one byte of it left and the connection had served before.
     pub(super) unsent: Option<Box<Request<RequestBody>>>,
+}
+
+enum Cause {
+    Fault(Fault),
+    Http2(hyper::Error),
 }
 
 impl Failure {
     /// The failure of an exchange with an origin.
     pub(crate) fn of(self, origin: &Origin) -> Error {
-        match self.error {
-            Some(source) => Error::UpstreamExchange { origin: origin.clone(), source },
-            None => Error::UpstreamTimeout(origin.clone()),
-        }
-    }
-
-    fn new(mut error: TrySendError<Request<RequestBody>>, reused: bool) -> Self {
-        let unsent = error.take_message().filter(|_| reused).map(Box::new);
-        Self { unsent, error: Some(error.into_error()) }
+        let source: BoxError = match self.cause {
+            Cause::Fault(Fault::Late) => return Error::UpstreamTimeout(origin.clone()),
+            Cause::Fault(Fault::Malformed(_)) => return Error::UpstreamProtocol(origin.clone()),
+            Cause::Fault(fault) => fault.into(),
+            Cause::Http2(error) => error.into(),
+        };
+        Error::UpstreamExchange { origin: origin.clone(), source }
     }
 }
 
-/// An answer on its way. In a box: it has room for the whole request, and would be moved more than once.
-type Answering =
-    Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + Send>>;
-
-/// Waits for the head of a response, for as long as the request's body moves and 15 minutes longer.
-async fn in_time<T>(progress: &Progress, answer: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
-    loop {
-        let sent = progress.bytes();
-        match tokio::time::timeout(RESPONSE_TIMEOUT, &mut *answer).await {
-            Ok(answered) => return Some(answered),
-            Err(_) if progress.bytes() == sent => return None,
-            Err(_) => {}
-        }
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { cause: Cause::Fault(fault), unsent: None }
     }
 }
 
 impl Ready {
     pub(super) fn protocol(&self) -> Protocol {
         match self {
-            Ready::Http1 { .. } => Protocol::Http1,
+            Ready::Http1(_) => Protocol::Http1,
             Ready::Http2 { .. } => Protocol::Http2,
         }
     }
 
-    /// Sends one request and waits for the head of the response.
+    /// Sends one request and waits for the head of the response. An HTTP/1 connection then belongs to the pool.
     pub(crate) fn send(
         self,
         request: Request<RequestBody>,
         pool: Option<Arc<Pool>>,
-    ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failure>> + Send {
-        let progress = request.body().progress();
-        let (mut answer, reused, lease): (Answering, _, _) = match self {
-            Ready::Http1 { mut sender, reused } => {
-                let answer = Box::pin(sender.try_send_request(request));
-                (answer, reused, Lease::Http1 { sender, pool, request: Arc::clone(&progress) })
-            }
-            Ready::Http2 { mut sender, stream, reused } => {
-                let answer = Box::pin(sender.try_send_request(request));
-                (answer, reused, Lease::Http2 { _stream: stream })
+    ) -> impl Future<Output = Result<Response<ServerBody>, Failure>> + Send {
+        let sending = match self {
+            Ready::Http1(connection) => Sending::Http1(connection.send(request, pool)),
+            Ready::Http2 { sender, stream, reused } => {
+                Sending::Http2(Box::pin(send_http2(sender, stream, reused, request)))
             }
         };
         async move {
-            match in_time(&progress, &mut answer).await {
-                Some(Ok(response)) => Ok((response, lease)),
-                Some(Err(error)) => Err(Failure::new(error, reused)),
-                None => Err(Failure { error: None, unsent: None }),
+            match sending {
+                Sending::Http1(answer) => Ok(answer.await?.map(ServerBody::Http1)),
+                Sending::Http2(answer) => answer.await,
             }
         }
     }
 }
 
-impl Lease {
-    /// Gives the connection back when both bodies came to their end; closes it otherwise.
-    pub(crate) fn release(self, complete: bool) {
-        if let Lease::Http1 { sender, pool: Some(pool), request } = self
-            && complete
-            && request.is_finished()
-        {
-            pool.parking.park(Ready::Http1 { sender, reused: true });
+/// A request on its way in either protocol.
+enum Sending<A, B> {
+    Http1(A),
+    Http2(B),
+}
+
+async fn send_http2(
+    mut sender: http2::SendRequest<RequestBody>,
+    stream: Streams,
+    reused: bool,
+    request: Request<RequestBody>,
+) -> Result<Response<ServerBody>, Failure> {
+    let (progress, mut patience) = (request.body().progress(), Patience::new());
+    tokio::select! {
+        biased;
+        answer = sender.try_send_request(request) => match answer {
+            Ok(response) => Ok(response.map(|body| ServerBody::Http2 { body, _stream: stream })),
+            Err(mut error) => {
+                let unsent = error.take_message().filter(|_| reused).map(Box::new);
+                Err(Failure { unsent, cause: Cause::Http2(error.into_error()) })
+            }
+        },
+        () = std::future::poll_fn(|cx| patience.poll_late(cx, &progress)) => Err(Fault::Late.into()),
+    }
+}
+
+/// The body of a server's response.
+pub(crate) enum ServerBody {
+    Http1(http1::ServerBody),
+    Http2 { body: Incoming, _stream: Streams },
+}
+
+impl ServerBody {
+    /// The stream after a 101, and what the server sent ahead in the new protocol.
+    pub(crate) fn into_switched(self) -> Option<http1::Switched> {
+        match self {
+            Self::Http1(body) => body.into_switched(),
+            Self::Http2 { .. } => None,
+        }
+    }
+}
+
+impl Body for ServerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Http1(body) => Pin::new(body).poll_frame(cx),
+            Self::Http2 { body, .. } => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(body) => body.is_end_stream(),
+            Self::Http2 { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body) => body.size_hint(),
+            Self::Http2 { body, .. } => body.size_hint(),
         }
     }
 }

@@ -1,0 +1,268 @@
+//! HTTP/1.1 towards a server (RFC 9112): one exchange at a time, driven by whoever awaits its response. No task of its
+//! own, no channel and no copy of what passes: this is half of what a request costs.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::io::poll_read_buf;
+
+use super::Pool;
+use super::patience::Patience;
+use crate::proxy::body::{BoxError, Progress, RequestBody};
+use crate::proxy::stream::Patient;
+
+mod chunked;
+mod head;
+mod upload;
+
+use chunked::Chunked;
+use head::Framing;
+use upload::Upload;
+
+/// A response head, with everything that comes before it.
+const MAX_HEAD: usize = 64 * 1024;
+/// The least and the most that is asked of the stream at once.
+const READ: usize = 8 * 1024;
+const MAX_READ: usize = 64 * 1024;
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the connection broke")]
+    Io(#[from] io::Error),
+    #[error("the server closed the connection before it answered")]
+    Closed,
+    #[error("the request's body ended early")]
+    Request(#[source] hyper::Error),
+    #[error("the server did not answer in time")]
+    Late,
+    #[error("the server's answer is not HTTP/1.1: {0}")]
+    Malformed(&'static str),
+}
+
+/// A connection between two exchanges.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: Patient,
+    input: BytesMut,
+    /// What the next read asks for.
+    room: usize,
+    patience: Patience,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Patient) -> Self {
+        Self { stream, input: BytesMut::new(), room: READ, patience: Patience::new() }
+    }
+
+    /// Whether a request may be sent: the server has neither closed the connection nor said anything unasked.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0; 1];
+        let mut cx = Context::from_waker(Waker::noop());
+        self.input.is_empty()
+            && Pin::new(&mut self.stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// Sends a request and waits for the head of its response. At its end the connection goes to the pool.
+    pub(crate) fn send(
+        self,
+        request: Request<RequestBody>,
+        pool: Option<Arc<Pool>>,
+    ) -> impl Future<Output = Result<Response<ServerBody>, Fault>> + Send {
+        let (head_only, progress) = (request.method() == Method::HEAD, request.body().progress());
+        // In a box, which is all that moves from here to the end of the response.
+        let mut flow = Box::new(Flow { connection: self, upload: Upload::start(request) });
+        async move {
+            flow.connection.patience.start(&progress);
+            let (response, head::Meaning { framing, reusable }) =
+                std::future::poll_fn(|cx| flow.poll_head(cx, head_only, &progress)).await?;
+            let pool = pool.filter(|_| reusable);
+            let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            let mut body = ServerBody { flow: Some(flow), framing, pool, fault: None };
+            if framing.is_empty() && !switched {
+                body.end();
+            }
+            Ok(response.map(|()| body))
+        }
+    }
+
+    /// Reads on; an error at the end of the stream, which no framing but the last one allows.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.input.reserve(self.room);
+        match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))? {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            read => {
+                // TLS gives at most a record at once: two in a row are a download.
+                self.room = if read >= self.room { (self.room * 2).min(MAX_READ) } else { self.room };
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// The next bytes, none at the end. TLS must have been closed in order (RFC 9112 9.8).
+    fn poll_until_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if self.input.is_empty() {
+            self.input.reserve(self.room);
+            ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
+        }
+        Poll::Ready(Ok(take(&mut self.input, u64::MAX)))
+    }
+}
+
+/// At most so many bytes of what was read.
+fn take(input: &mut BytesMut, most: u64) -> Bytes {
+    let length = usize::try_from(most).unwrap_or(usize::MAX).min(input.len());
+    input.split_to(length).freeze()
+}
+
+/// An exchange in progress.
+struct Flow {
+    connection: Connection,
+    upload: Upload,
+}
+
+impl Flow {
+    /// Sends, and reads until a final response head is whole or it is too late.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        head_only: bool,
+        progress: &Progress,
+    ) -> Poll<Result<(Response<()>, head::Meaning), Fault>> {
+        if let Poll::Ready(head) = self.poll_final_head(cx, head_only) {
+            return Poll::Ready(head);
+        }
+        ready!(self.connection.patience.poll_late(cx, progress));
+        Poll::Ready(Err(Fault::Late))
+    }
+
+    /// The server may answer before it has read everything.
+    fn poll_final_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        head_only: bool,
+    ) -> Poll<Result<(Response<()>, head::Meaning), Fault>> {
+        let sent = self.upload.poll(cx, &mut self.connection.stream);
+        if let Poll::Ready(Err(Fault::Request(error))) = sent {
+            return Poll::Ready(Err(Fault::Request(error)));
+        }
+        loop {
+            if let Some((response, meaning)) = head::parse(&mut self.connection.input, head_only)? {
+                let final_one = !response.status().is_informational()
+                    || response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                if final_one {
+                    return Poll::Ready(Ok((response, meaning)));
+                }
+                continue;
+            }
+            if self.connection.input.len() > MAX_HEAD {
+                return Poll::Ready(Err(Fault::Malformed("its head is too long")));
+            }
+            if let Err(error) = ready!(self.connection.poll_fill(cx)) {
+                let nothing =
+                    error.kind() == io::ErrorKind::UnexpectedEof && self.connection.input.is_empty();
+                return Poll::Ready(Err(if nothing { Fault::Closed } else { Fault::Io(error) }));
+            }
+        }
+    }
+}
+
+/// A stream after a 101, and what came ahead in the new protocol.
+pub(crate) type Switched = (Patient, BytesMut);
+
+/// The body of a response, as it comes. It goes on sending the request's body, if the server answered early.
+pub(crate) struct ServerBody {
+    flow: Option<Box<Flow>>,
+    framing: Framing,
+    pool: Option<Arc<Pool>>,
+    /// Told one turn late, so that what came before it is on its way to the client.
+    fault: Option<BoxError>,
+}
+
+impl ServerBody {
+    pub(crate) fn into_switched(mut self) -> Option<Switched> {
+        self.flow.take().map(|flow| (flow.connection.stream, flow.connection.input))
+    }
+
+    /// The whole response was read: the connection may serve again if the whole request was sent, too.
+    fn end(&mut self) {
+        let Some(flow) = self.flow.take() else { return };
+        let Flow { connection, upload } = *flow;
+        if let Some(pool) = self.pool.take()
+            && upload.is_complete()
+            && connection.input.is_empty()
+        {
+            pool.park(connection);
+        }
+    }
+
+    fn poll_frame_of(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, BoxError>> {
+        let Some(flow) = &mut self.flow else { return Poll::Ready(Ok(None)) };
+        if !flow.upload.is_complete()
+            && let Poll::Ready(Err(Fault::Request(error))) = flow.upload.poll(cx, &mut flow.connection.stream)
+        {
+            return Poll::Ready(Err(error.into()));
+        }
+        match &mut self.framing {
+            Framing::Length(0) => Poll::Ready(Ok(None)),
+            Framing::Length(left) => {
+                if flow.connection.input.is_empty() {
+                    ready!(flow.connection.poll_fill(cx))?;
+                }
+                let data = take(&mut flow.connection.input, *left);
+                *left -= data.len() as u64;
+                Poll::Ready(Ok(Some(Frame::data(data))))
+            }
+            Framing::Chunked(chunked) => chunked.poll_frame(cx, &mut flow.connection),
+            Framing::UntilClose => match ready!(flow.connection.poll_until_close(cx))? {
+                data if data.is_empty() => Poll::Ready(Ok(None)),
+                data => Poll::Ready(Ok(Some(Frame::data(data)))),
+            },
+        }
+    }
+}
+
+impl http_body::Body for ServerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let body = self.get_mut();
+        if let Some(fault) = body.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
+        match ready!(body.poll_frame_of(cx)) {
+            Ok(frame) => {
+                if frame.is_none() || body.framing.is_empty() {
+                    body.end();
+                }
+                Poll::Ready(frame.map(Ok))
+            }
+            Err(fault) => {
+                (body.flow, body.fault) = (None, Some(fault));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.flow.is_none() && self.fault.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.framing {
+            Framing::Length(left) => SizeHint::with_exact(left),
+            _ => SizeHint::default(),
+        }
+    }
+}
