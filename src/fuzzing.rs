@@ -10,7 +10,7 @@ use crate::auth::record::{self, ConnectionRecord};
 use crate::credential::{Fields, Prepared};
 use crate::origin::Origin;
 use crate::proxy::headers::{self, Placeholders};
-use crate::proxy::parse_client_hello;
+use crate::proxy::{parse_client_hello, read_responses};
 use crate::secret::Secret;
 use crate::vault::{Backend, Expected, MasterKey, MemoryBackend, Vault, Write};
 
@@ -48,6 +48,11 @@ pub fn request_head(bytes: &[u8]) {
         assert_eq!(head.headers.get_all("x-api-key").iter().count(), 1);
         assert!(!placeholders.are_in(&head));
     }
+}
+
+/// What a server sends: heads, and a chunked body after each.
+pub fn response(bytes: &[u8]) {
+    read_responses(bytes);
 }
 
 /// A provider definition: what is accepted can be written and read again.

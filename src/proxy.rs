@@ -60,6 +60,9 @@ pub(crate) fn parse_client_hello(bytes: &[u8]) {
     client_hello::parse(bytes);
 }
 
+#[cfg(fuzzing)]
+pub(crate) use upstream::read_responses;
+
 /// So much of a CONNECT target is logged: a host name and a port.
 const MAX_TARGET: usize = 262;
 /// So many sockets are served at once.

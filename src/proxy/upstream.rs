@@ -19,6 +19,8 @@ mod handshake;
 pub(crate) use handshake::TaskExecutor;
 mod http1;
 pub(crate) use http1::Switched;
+#[cfg(fuzzing)]
+pub(crate) use http1::read_responses;
 mod parking;
 mod patience;
 mod ready;

@@ -266,3 +266,22 @@ impl http_body::Body for ServerBody {
         }
     }
 }
+
+/// Reads heads and chunked bodies out of `bytes` until they end or are no HTTP. Each step takes something.
+#[cfg(fuzzing)]
+pub(crate) fn read_responses(bytes: &[u8]) {
+    let mut input = BytesMut::from(bytes);
+    while let Ok(Some((_, meaning))) = head::parse(&mut input, false) {
+        let Framing::Chunked(mut chunked) = meaning.framing else { continue };
+        while !chunked.is_done() {
+            let before = (input.len(), chunked);
+            match chunked.advance(&mut input) {
+                Ok(chunked::Step::More) | Err(_) => return,
+                Ok(_) => assert_ne!((input.len(), chunked), before, "nothing was taken"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,8 @@ impl Chunked {
         let Some(end) = line_end(input, MAX_LINE)? else { return Ok(Step::More) };
         let line = &input[..end];
         let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-        let rest = line[digits..].trim_ascii_start();
+        let blanks = line[digits..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let rest = &line[digits + blanks..];
         let plain =
             rest.is_empty() || (rest[0] == b';' && !rest.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
         if digits == 0 || digits > 16 || !plain {
