@@ -196,7 +196,6 @@ impl ServerBody {
         let Flow { connection, upload } = *flow;
         if let Some(pool) = self.pool.take()
             && upload.is_complete()
-            && connection.input.is_empty()
         {
             pool.park(connection);
         }
