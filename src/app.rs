@@ -175,8 +175,10 @@ fn token() -> Result<crate::secret::Secret<String>> {
     Ok(token.into())
 }
 
-/// Keeps other processes of this user from reading our memory, and the kernel from writing it to a core file.
-fn harden() {
+/// Keeps other processes of this user from reading our memory, the kernel from writing it to a core file, and everybody
+/// from reading the master key where it came in.
+pub(crate) fn harden() {
+    crate::run::blank_variable(c"AUTHSOME_MASTER_KEY");
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         tracing::warn!(%error, "this process stays dumpable");

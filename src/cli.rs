@@ -42,6 +42,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use serde_json::json;
 
+use crate::app;
 use crate::config::{self, ProcessEnvironment};
 use arguments::{Arguments, Command};
 use desk::Desk;
@@ -83,6 +84,7 @@ fn execute(parsed: Arguments, output: Output) -> Outcome {
     }
     let config = config::load(parsed.flags(), &ProcessEnvironment)?;
     let log = logging::start(&config);
+    app::harden();
     let desk = Desk::new(config, output);
     if parsed.command.opens_home() {
         desk.open(&log)?;

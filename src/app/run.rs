@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{App, Parts, RoutingOptions, authority, harden, loopback, token};
+use super::{App, Parts, RoutingOptions, authority, loopback, token};
 use crate::audit::{self, Audit, Event, EventName};
 use crate::auth::Error;
 use crate::auth::record::ConnectionRecord;
@@ -51,7 +51,6 @@ impl App {
         notify: &dyn Fn(&str),
     ) -> Result<Ran> {
         let signals = Signals::take()?;
-        harden();
         let base = RunFolder::base(self.config.runtime_folder.as_deref());
         RunFolder::remove_stale(&base);
         let folder = RunFolder::create(&base).context("cannot make the run's folder")?;

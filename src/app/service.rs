@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{App, Parts, RoutingOptions, authority, harden, token};
+use super::{App, Parts, RoutingOptions, authority, token};
 use crate::audit::Audit;
 use crate::home::{Home, files};
 use crate::proxy::listener::Admission;
@@ -43,7 +43,6 @@ impl App {
         ready: impl FnOnce(&Listening) -> Result<()>,
     ) -> Result<()> {
         let signals = Signals::take()?;
-        harden();
         let home = self.home()?;
         let (token, token_file) = service_token(&home, options)?;
         let listener = TcpListener::bind(options.listen)

@@ -2,13 +2,14 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::auth::Error;
 use crate::home::files::FileError;
 use crate::run::child::ChildError;
-use crate::vault::{GenerationError, VaultError};
+use crate::vault::{BackendError, GenerationError, VaultError};
 use crate::{config, home};
 
 /// The exit code of a command that was called wrongly.
@@ -54,6 +55,9 @@ impl Failure {
 
     /// What to do, where the message does not say it.
     pub(super) fn fix(&self) -> Option<String> {
+        if let Some(fix) = self.cause::<BackendError>().and_then(disk_fix) {
+            return Some(fix.to_owned());
+        }
         if let Some(error) = self.cause::<Error>() {
             return fix(error);
         }
@@ -90,7 +94,22 @@ impl Failure {
     /// The outermost cause of a type.
     fn cause<T: StdError + 'static>(&self) -> Option<&T> {
         let Self::App(error) = self else { return None };
-        error.chain().find_map(|cause| cause.downcast_ref())
+        // What several requests are told is shared, and says nothing of its own.
+        error.chain().find_map(|cause| match cause.downcast_ref::<SharedError>() {
+            Some(shared) => anyhow::Chain::new(&**shared).find_map(|cause| cause.downcast_ref()),
+            None => cause.downcast_ref(),
+        })
+    }
+}
+
+type SharedError = Arc<dyn StdError + Send + Sync>;
+
+/// What helps where the disk is at fault, and nothing in the store is.
+fn disk_fix(error: &BackendError) -> Option<&'static str> {
+    match error {
+        BackendError::Full(_) => Some("make room on the disk that holds the home"),
+        BackendError::ReadOnly(_) => Some("let this user write to the home, or name another one with --home"),
+        _ => None,
     }
 }
 

@@ -44,8 +44,11 @@ fn stays_here(name: &HeaderName) -> bool {
 /// else could be merged into the head, a credential's slot above all.
 pub(crate) fn may_trail(name: &HeaderName) -> bool {
     let name = name.as_str();
-    let checksum = ["digest", "checksum", "md5", "crc", "sha", "signature", "etag"];
-    name.starts_with("grpc-") || name.ends_with("-bin") || checksum.iter().any(|part| name.contains(part))
+    let sums = ["digest", "checksum", "md5", "crc32", "crc32c", "sha1", "sha256", "sha512", "etag"];
+    name.starts_with("grpc-")
+        || name.ends_with("-bin")
+        || name == "x-amz-trailer-signature"
+        || name.split('-').any(|word| sums.contains(&word))
 }
 
 /// Refuses any transfer coding but exactly one `chunked` (RFC 9112 6.1): what is framed anew must not have been

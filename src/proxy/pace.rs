@@ -1,6 +1,7 @@
 //! How a client paces its HTTP/1 requests inside a tunnel: how long it may be silent, and how long a head may take.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,12 +23,24 @@ pub(crate) struct Pace {
     served: AtomicU64,
     begun: AtomicU64,
     ended: AtomicU64,
+    /// Writes that the client took bytes of.
+    taken: AtomicU64,
+    /// The last write found no room.
+    full: AtomicBool,
 }
 
 impl Pace {
     /// Bytes came.
     pub(crate) fn heard(&self) {
         self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A write came to this: what a client does not take is none of its requests.
+    pub(crate) fn wrote<T>(&self, written: &Poll<T>) {
+        self.full.store(written.is_pending(), Ordering::Relaxed);
+        if written.is_ready() {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A head was whole.
@@ -63,12 +76,12 @@ impl Pace {
 
     fn state(&self) -> State {
         let begun = self.begun.load(Ordering::Relaxed);
-        if begun > self.ended.load(Ordering::Relaxed) {
+        if begun > self.ended.load(Ordering::Relaxed) || self.full.load(Ordering::Relaxed) {
             State::Busy
         } else if self.heard.load(Ordering::Relaxed) > self.served.load(Ordering::Relaxed) {
             State::Head { after: begun }
         } else {
-            State::Waiting { after: begun }
+            State::Waiting { after: begun, taken: self.taken.load(Ordering::Relaxed) }
         }
     }
 }
@@ -77,7 +90,7 @@ impl Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Busy,
-    Waiting { after: u64 },
+    Waiting { after: u64, taken: u64 },
     Head { after: u64 },
 }
 
@@ -109,6 +122,17 @@ mod tests {
         let served = tokio::time::timeout(Duration::from_secs(3600), pace.ran_out()).await;
         assert!(served.is_err());
         pace.end();
+        assert!((120..=124).contains(&seconds_until_it_ran_out(&pace).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_read_as_slowly_as_it_likes() {
+        let pace = Pace::default();
+        pace.begin();
+        pace.wrote(&Poll::<()>::Pending);
+        pace.end();
+        assert!(tokio::time::timeout(Duration::from_secs(3600), pace.ran_out()).await.is_err());
+        pace.wrote(&Poll::Ready(()));
         assert!((120..=124).contains(&seconds_until_it_ran_out(&pace).await));
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode, Version};
 
 use crate::origin::Origin;
@@ -53,6 +54,7 @@ impl Answer {
         match request.upgrade {
             Some(client) if switched => {
                 headers::restore_websocket(response.headers_mut());
+                response.headers_mut().remove(CONTENT_LENGTH);
                 let (head, body) = response.into_parts();
                 upgrade::join(worker, client, body.into_switched(), trail);
                 Response::from_parts(head, ResponseBody::text(Bytes::new()))

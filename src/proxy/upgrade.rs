@@ -17,11 +17,11 @@ pub(crate) fn join(worker: &Arc<Worker>, client: OnUpgrade, server: Option<Switc
         let joined = match (client.await, server) {
             (Ok(client), Some((server, ahead))) => {
                 let mut client = TokioIo::new(client);
-                let written = client.write_all(&ahead).await;
-                if written.is_ok() {
+                let written = client.write_all(&ahead).await.is_ok() && client.flush().await.is_ok();
+                if written {
                     copy::streams(&worker, client, server).await;
                 }
-                written.is_ok()
+                written
             }
             (Ok(_), None) => false,
             (Err(error), _) => {

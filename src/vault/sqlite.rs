@@ -255,12 +255,18 @@ fn stored(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Stored> {
     Ok(Stored { value: row.get(first)?, version: row.get(first + 1)? })
 }
 
+/// `SQLITE_IOERR_SHMSIZE` (sqlite.org/rescode.html).
+const IOERR_SHMSIZE: i32 = 4874;
+
 impl From<rusqlite::Error> for BackendError {
     fn from(error: rusqlite::Error) -> Self {
         let Some(code) = error.sqlite_error_code() else {
             return Self::Corrupt(error.into());
         };
+        // The shared memory beside the store could not grow: nothing else makes it fail.
+        let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == IOERR_SHMSIZE);
         match code {
+            _ if no_room => Self::Full(error.into()),
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked(error.into()),
             ErrorCode::ReadOnly => Self::ReadOnly(error.into()),
             ErrorCode::DiskFull => Self::Full(error.into()),

@@ -118,6 +118,47 @@ fn a_home_of_a_newer_version_is_exit_7() {
 }
 
 #[test]
+fn a_store_of_a_newer_version_is_exit_7_and_is_left_alone() {
+    let home = connected();
+    let path = home.path().join("profiles/default/store.db");
+    let format = |number: u32| {
+        let store = rusqlite::Connection::open(&path).unwrap();
+        store.pragma_update(None, "user_version", number).unwrap();
+    };
+    format(999);
+    for arguments in [&["get", "alpha"][..], &["logout", "alpha"], &["run", "true"]] {
+        expect(&home, arguments, 7, "StoreUnavailableError");
+    }
+    let output = home.run(&["get", "alpha"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("format 999"), "{output:?}");
+    format(2);
+    assert!(home.ok(&["get", "alpha", "--field", "api_key", "--show-secret"]).contains(&key_of("alpha")));
+}
+
+#[test]
+fn a_tampered_record_is_exit_7_and_the_others_still_open() {
+    let home = connected();
+    home.login_with(&["login", "alpha", "--stdin", "--connection", "second"], "second-key");
+    let store = rusqlite::Connection::open(home.path().join("profiles/default/store.db")).unwrap();
+    let key = "profile:default:alpha:connection:default";
+    let whole: Vec<u8> =
+        store.query_row("SELECT value FROM kv WHERE key = ?1", [key], |row| row.get(0)).unwrap();
+    let write = |value: &[u8]| {
+        store.execute("UPDATE kv SET value = ?2 WHERE key = ?1", rusqlite::params![key, value]).unwrap()
+    };
+    let show = ["get", "alpha", "--field", "api_key", "--show-secret", "--connection"];
+    for place in [0, whole.len() / 2, whole.len() - 1] {
+        let mut tampered = whole.clone();
+        tampered[place] ^= 1;
+        write(&tampered);
+        expect(&home, &["get", "alpha"], 7, "EncryptionUnavailableError");
+        assert_eq!(home.ok(&[&show[..], &["second"]].concat()), "second-key\n");
+    }
+    write(&whole);
+    assert_eq!(home.ok(&[&show[..], &["default"]].concat()).trim(), key_of("alpha"));
+}
+
+#[test]
 fn a_broken_definition_is_named_by_doctor_and_the_rest_works() {
     let home = connected();
     std::fs::write(home.path().join("providers/broken.json"), "{ \"name\": ").unwrap();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests stand outside: they open sockets and start processes")]
 
+mod accounts;
 mod addresses;
 mod backpressure;
 mod bad_input;
@@ -15,10 +16,13 @@ mod cli_login;
 mod cli_output;
 mod deadlines;
 mod demo;
+mod disk;
 mod failing;
 mod forbidden_addresses;
+mod hardening;
 mod hop_by_hop;
 mod keep_alive;
+mod killed;
 mod limits;
 mod listener;
 mod names;

@@ -218,3 +218,57 @@ async fn an_early_answer_leaves_the_next_request_intact() {
     drop(wire);
     assert_eq!(world.ask(Version::HTTP_11, &Ask::get("/")).await.status.as_u16(), 413);
 }
+
+/// Sends a request in two halves, the second one after the answer, and expects the server to get both.
+async fn upload_around_the_answer(answer: &'static str, second: usize) {
+    let (got, mut uploaded) = tokio::sync::mpsc::unbounded_channel();
+    let (world, _server) = scripted(tls::H1, move |_, mut wire| {
+        let got = got.clone();
+        async move {
+            wire.until("\r\n\r\n").await;
+            wire.send(answer).await;
+            got.send(wire.exactly(5 + second).await.len()).unwrap();
+            wire.rest().await;
+        }
+    })
+    .await;
+    let mut wire = world.client.h1(ALPHA).await;
+    let length = 5 + second;
+    wire.send(format!("POST / HTTP/1.1\r\nHost: api.alpha.test\r\nContent-Length: {length}\r\n\r\nfirst"))
+        .await;
+    let status = wire.answer().await.status.as_u16();
+    assert!(matches!(status, 200 | 204), "{status}");
+    wire.send(vec![b'x'; second]).await;
+    assert_eq!(crate::support::soon("the upload", uploaded.recv()).await, Some(length));
+    drop(wire);
+}
+
+#[tokio::test]
+async fn an_early_answer_does_not_cut_the_upload_short() {
+    for answer in [
+        "HTTP/1.1 204 No Content\r\n\r\n",
+        OK,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        upload_around_the_answer(answer, 1_000_000).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_writes_everything_first_is_not_stuck() {
+    const LENGTH: usize = 8 << 20;
+    let (world, _server) = scripted(tls::H1, move |_, mut wire| async move {
+        wire.until("\r\n\r\n").await;
+        wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n")).await;
+        for _ in 0..LENGTH / 65536 {
+            wire.exactly(65536).await;
+            wire.send(vec![b'y'; 65536]).await;
+        }
+        wire.rest().await;
+    })
+    .await;
+    let mut wire = world.client.h1(ALPHA).await;
+    wire.send(format!("POST / HTTP/1.1\r\nHost: api.alpha.test\r\nContent-Length: {LENGTH}\r\n\r\n")).await;
+    crate::support::soon("the upload", wire.send(vec![b'x'; LENGTH])).await;
+    assert_eq!(wire.answer().await.expect(200).body.len(), LENGTH);
+}

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod definition;
+pub(crate) mod disk;
 pub(crate) mod frames;
 pub(crate) mod home;
 pub(crate) mod origin;

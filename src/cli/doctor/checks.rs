@@ -19,7 +19,7 @@ pub(super) const ALL: [(&str, Check, &str); 10] = [
     ("profile", profile, "choose one of authsome profile list"),
     ("master key", master_key, "put the right key back: the file master.key, or AUTHSOME_MASTER_KEY"),
     ("store", store, "put a copy of the profile's store.db back, or move it away and log in again"),
-    ("lock", lock, "end the process that holds the lock"),
+    ("lock", lock, "end the process that holds the lock, or let this user write to the home"),
     ("definitions", definitions, "mend the file in providers/"),
     ("connections", connections, "mend the vault first"),
     ("audit log", audit_log, "make audit.log a file of your own that can be written"),

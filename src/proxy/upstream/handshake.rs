@@ -34,7 +34,7 @@ pub(super) async fn dial(means: &Means, origin: &Origin) -> Result<TcpStream, Er
 /// Opens a connection without TLS, for one request.
 pub(super) async fn cleartext(means: &Means, origin: &Origin) -> Result<Ready, Error> {
     let socket = dial(means, origin).await?;
-    Ok(Ready::Http1(http1::Connection::new(Patient::new(socket))))
+    Ok(Ready::Http1(http1::Connection::new(Patient::new(socket), means.tasks.clone())))
 }
 
 /// Dials, verifies, and starts HTTP in the protocol that the server chose among `offered`.
@@ -49,7 +49,7 @@ pub(super) async fn secure(pool: &Arc<Pool>, offered: &[Protocol]) -> Result<(Pr
     };
     let stream = Patient::new(stream);
     let ready = match protocol {
-        Protocol::Http1 => Ready::Http1(http1::Connection::new(stream)),
+        Protocol::Http1 => Ready::Http1(http1::Connection::new(stream, pool.means.tasks.clone())),
         Protocol::Http2 => http2(pool, stream).await?,
     };
     Ok((protocol, ready))

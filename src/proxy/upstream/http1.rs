@@ -2,25 +2,30 @@
 //! own, no channel and no copy of what passes: this is half of what a request costs.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
-use http_body::{Frame, SizeHint};
+use http_body::Frame;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio_util::io::poll_read_buf;
+use tokio_util::task::TaskTracker;
 
 use super::Pool;
 use super::patience::Patience;
 use crate::proxy::body::{BoxError, Progress, RequestBody};
 use crate::proxy::stream::Patient;
 
+mod body;
 mod chunked;
+mod early;
 mod head;
 mod upload;
 
+pub(crate) use body::{ServerBody, Switched};
 use chunked::Chunked;
 use head::Framing;
 use upload::Upload;
@@ -30,6 +35,8 @@ const MAX_HEAD: usize = 64 * 1024;
 /// The least and the most that is asked of the stream at once.
 const READ: usize = 8 * 1024;
 const MAX_READ: usize = 64 * 1024;
+/// So many interim responses (RFC 9110 15.2) may come before the final one.
+const MAX_INTERIM: u8 = 32;
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,19 +61,22 @@ pub(crate) struct Connection {
     /// What the next read asks for.
     room: usize,
     patience: Patience,
+    tasks: TaskTracker,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Patient) -> Self {
-        Self { stream, input: BytesMut::new(), room: READ, patience: Patience::new() }
+    pub(crate) fn new(stream: Patient, tasks: TaskTracker) -> Self {
+        Self { stream, input: BytesMut::new(), room: READ, patience: Patience::new(), tasks }
     }
 
     /// Whether a request may be sent: the server has neither closed the connection nor said anything unasked.
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut byte = [0; 1];
-        let mut cx = Context::from_waker(Waker::noop());
-        self.input.is_empty()
-            && Pin::new(&mut self.stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+        let mut byte = ReadBuf::new(&mut byte);
+        let read = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_read(cx, &mut byte));
+        // A task that has had its turn would see nothing, and take a dead connection for a quiet one.
+        let quiet = pin!(unconstrained(read)).poll(&mut Context::from_waker(Waker::noop())).is_pending();
+        quiet && self.input.is_empty()
     }
 
     /// Sends a request and waits for the head of its response. At its end the connection goes to the pool.
@@ -77,18 +87,14 @@ impl Connection {
     ) -> impl Future<Output = Result<Response<ServerBody>, Fault>> + Send {
         let (head_only, progress) = (request.method() == Method::HEAD, request.body().progress());
         // In a box, which is all that moves from here to the end of the response.
-        let mut flow = Box::new(Flow { connection: self, upload: Upload::start(request) });
+        let mut flow = Box::new(Flow { connection: self, upload: Upload::start(request), interim: 0 });
         async move {
             flow.connection.patience.start(&progress);
             let (response, head::Meaning { framing, reusable }) =
                 std::future::poll_fn(|cx| flow.poll_head(cx, head_only, &progress)).await?;
             let pool = pool.filter(|_| reusable);
             let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            let mut body = ServerBody { flow: Some(flow), framing, pool, fault: None };
-            if framing.is_empty() && !switched {
-                body.end();
-            }
-            Ok(response.map(|()| body))
+            Ok(response.map(|()| ServerBody::of(flow, framing, switched, pool)))
         }
     }
 
@@ -101,6 +107,30 @@ impl Connection {
                 // TLS gives at most a record at once: two in a row are a download.
                 self.room = if read >= self.room { (self.room * 2).min(MAX_READ) } else { self.room };
                 Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// The next piece of a body; `None` at its end.
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        framing: &mut Framing,
+    ) -> Poll<Result<Option<Frame<Bytes>>, BoxError>> {
+        match framing {
+            Framing::Length(0) => Poll::Ready(Ok(None)),
+            Framing::Length(left) => {
+                if self.input.is_empty() {
+                    ready!(self.poll_fill(cx))?;
+                }
+                let data = take(&mut self.input, *left);
+                *left -= data.len() as u64;
+                Poll::Ready(Ok(Some(Frame::data(data))))
+            }
+            Framing::Chunked(chunked) => chunked.poll_frame(cx, self),
+            Framing::UntilClose => {
+                let data = ready!(self.poll_until_close(cx))?;
+                Poll::Ready(Ok((!data.is_empty()).then(|| Frame::data(data))))
             }
         }
     }
@@ -125,6 +155,8 @@ fn take(input: &mut BytesMut, most: u64) -> Bytes {
 struct Flow {
     connection: Connection,
     upload: Upload,
+    /// Heads that came before the final one.
+    interim: u8,
 }
 
 impl Flow {
@@ -142,7 +174,7 @@ impl Flow {
         Poll::Ready(Err(Fault::Late))
     }
 
-    /// The server may answer before it has read everything.
+    /// Sends and reads: the server may answer before it has read everything.
     fn poll_final_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -154,10 +186,14 @@ impl Flow {
         }
         loop {
             if let Some((response, meaning)) = head::parse(&mut self.connection.input, head_only)? {
-                let final_one = !response.status().is_informational()
-                    || response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                if final_one {
+                if !response.status().is_informational()
+                    || response.status() == StatusCode::SWITCHING_PROTOCOLS
+                {
                     return Poll::Ready(Ok((response, meaning)));
+                }
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
+                    return Poll::Ready(Err(Fault::Malformed("it has no end of interim responses")));
                 }
                 continue;
             }
@@ -169,99 +205,6 @@ impl Flow {
                     error.kind() == io::ErrorKind::UnexpectedEof && self.connection.input.is_empty();
                 return Poll::Ready(Err(if nothing { Fault::Closed } else { Fault::Io(error) }));
             }
-        }
-    }
-}
-
-/// A stream after a 101, and what came ahead in the new protocol.
-pub(crate) type Switched = (Patient, BytesMut);
-
-/// The body of a response, as it comes. It goes on sending the request's body, if the server answered early.
-pub(crate) struct ServerBody {
-    flow: Option<Box<Flow>>,
-    framing: Framing,
-    pool: Option<Arc<Pool>>,
-    /// Told one turn late, so that what came before it is on its way to the client.
-    fault: Option<BoxError>,
-}
-
-impl ServerBody {
-    pub(crate) fn into_switched(mut self) -> Option<Switched> {
-        self.flow.take().map(|flow| (flow.connection.stream, flow.connection.input))
-    }
-
-    /// The whole response was read: the connection may serve again if the whole request was sent, too.
-    fn end(&mut self) {
-        let Some(flow) = self.flow.take() else { return };
-        let Flow { connection, upload } = *flow;
-        if let Some(pool) = self.pool.take()
-            && upload.is_complete()
-        {
-            pool.park(connection);
-        }
-    }
-
-    fn poll_frame_of(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, BoxError>> {
-        let Some(flow) = &mut self.flow else { return Poll::Ready(Ok(None)) };
-        if !flow.upload.is_complete()
-            && let Poll::Ready(Err(Fault::Request(error))) = flow.upload.poll(cx, &mut flow.connection.stream)
-        {
-            return Poll::Ready(Err(error.into()));
-        }
-        match &mut self.framing {
-            Framing::Length(0) => Poll::Ready(Ok(None)),
-            Framing::Length(left) => {
-                if flow.connection.input.is_empty() {
-                    ready!(flow.connection.poll_fill(cx))?;
-                }
-                let data = take(&mut flow.connection.input, *left);
-                *left -= data.len() as u64;
-                Poll::Ready(Ok(Some(Frame::data(data))))
-            }
-            Framing::Chunked(chunked) => chunked.poll_frame(cx, &mut flow.connection),
-            Framing::UntilClose => match ready!(flow.connection.poll_until_close(cx))? {
-                data if data.is_empty() => Poll::Ready(Ok(None)),
-                data => Poll::Ready(Ok(Some(Frame::data(data)))),
-            },
-        }
-    }
-}
-
-impl http_body::Body for ServerBody {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let body = self.get_mut();
-        if let Some(fault) = body.fault.take() {
-            return Poll::Ready(Some(Err(fault)));
-        }
-        match ready!(body.poll_frame_of(cx)) {
-            Ok(frame) => {
-                if frame.is_none() || body.framing.is_empty() {
-                    body.end();
-                }
-                Poll::Ready(frame.map(Ok))
-            }
-            Err(fault) => {
-                (body.flow, body.fault) = (None, Some(fault));
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.flow.is_none() && self.fault.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.framing {
-            Framing::Length(left) => SizeHint::with_exact(left),
-            _ => SizeHint::default(),
         }
     }
 }

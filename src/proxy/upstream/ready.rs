@@ -48,7 +48,7 @@ impl Drop for Reserved {
 /// A request that got no response.
 pub(crate) struct Failure {
     cause: Cause,
-    /// The request, when not one byte of it left and the connection had served before.
+    /// The request, when not one byte of it left.
     pub(super) unsent: Option<Box<Request<RequestBody>>>,
 }
 
@@ -91,7 +91,10 @@ impl Ready {
         pool: Option<Arc<Pool>>,
     ) -> impl Future<Output = Result<Response<ServerBody>, Failure>> + Send {
         let sending = match self {
-            Ready::Http1(connection) => Sending::Http1(connection.send(request, pool)),
+            Ready::Http1(mut connection) => match connection.is_quiet() {
+                true => Sending::Http1(connection.send(request, pool)),
+                false => Sending::Unsent(Box::new(request)),
+            },
             Ready::Http2 { sender, stream, reused } => {
                 Sending::Http2(Box::pin(send_http2(sender, stream, reused, request)))
             }
@@ -100,6 +103,9 @@ impl Ready {
             match sending {
                 Sending::Http1(answer) => Ok(answer.await?.map(ServerBody::Http1)),
                 Sending::Http2(answer) => answer.await,
+                Sending::Unsent(request) => {
+                    Err(Failure { cause: Cause::Fault(Fault::Closed), unsent: Some(request) })
+                }
             }
         }
     }
@@ -109,6 +115,8 @@ impl Ready {
 enum Sending<A, B> {
     Http1(A),
     Http2(B),
+    /// The connection ended while the credential was fetched.
+    Unsent(Box<Request<RequestBody>>),
 }
 
 async fn send_http2(

@@ -94,7 +94,7 @@ impl Chunked {
         if digits == 0 || digits > 16 || !plain {
             return Err(Fault::Malformed("a chunk has no size"));
         }
-        self.extensions += rest.len();
+        self.extensions += line.len() - digits;
         if self.extensions > MAX_EXTENSIONS {
             return Err(Fault::Malformed("its chunks have too many extensions"));
         }

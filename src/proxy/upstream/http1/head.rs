@@ -50,7 +50,8 @@ pub(super) fn write(head: &request::Parts, length: Option<u64>, chunked: bool, o
     let target = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     out.reserve(head.method.as_str().len() + target.len() + fields + 64);
-    for part in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+    let slash = if target.starts_with('/') || target == "*" { "" } else { "/" };
+    for part in [head.method.as_str(), " ", slash, target, " HTTP/1.1\r\n"] {
         out.put_slice(part.as_bytes());
     }
     let own = |name: &HeaderName| *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
@@ -95,9 +96,9 @@ pub(super) fn parse(input: &mut BytesMut, head_only: bool) -> Result<Option<(Res
 /// The fields of a block that ends with an empty line: trailers.
 pub(super) fn fields(block: &Bytes) -> Result<HeaderMap, Fault> {
     let mut fields = [EMPTY_HEADER; MAX_FIELDS];
-    let Status::Complete((_, parsed)) = httparse::parse_headers(block, &mut fields).map_err(malformed)?
-    else {
-        return Err(Fault::Malformed("its trailers do not end"));
+    let parsed = match httparse::parse_headers(block, &mut fields).map_err(malformed)? {
+        Status::Complete((length, parsed)) if length == block.len() => parsed,
+        _ => return Err(Fault::Malformed("its trailers do not end where they seem to")),
     };
     collect(block, &places(block, parsed))
 }

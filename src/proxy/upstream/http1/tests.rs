@@ -91,8 +91,10 @@ fn a_head_in_pieces_waits_for_its_last_byte() {
     assert_eq!(&input[..], b"ok");
 }
 
+type Decoded = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
 /// What a body decodes to, in two pieces cut at `at`: its data, trailers, and what was left over.
-fn decode(body: &[u8], at: usize) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), Fault> {
+fn decode(body: &[u8], at: usize) -> Result<Decoded, Fault> {
     let (mut chunked, mut input) = (Chunked::new(), BytesMut::from(&body[..at]));
     let (mut data, mut trailers, mut rest) = (Vec::new(), None, Some(&body[at..]));
     while !chunked.is_done() {
@@ -137,6 +139,8 @@ fn what_is_no_chunk_is_refused() {
         "1;a\rb\r\na\r\n",
         "10000000000000000\r\na",
         "0\r\nbad name: x\r\n\r\n",
+        "0\r\nA: b\n\nHTTP/1.1 200 OK\r\n\r\n",
+        "1\r\r\na\r\n0\r\n\r\n",
     ] {
         assert!(matches!(decode(body.as_bytes(), 0), Err(Fault::Malformed(_))), "{body:?}");
     }
@@ -153,6 +157,18 @@ fn extensions_and_trailers_are_bounded() {
     assert!(matches!(decode(many.as_bytes(), 0), Err(Fault::Malformed(_))));
     let trailers = format!("0\r\nA: {}", "x".repeat(20_000));
     assert!(matches!(decode(trailers.as_bytes(), 0), Err(Fault::Malformed(_))));
+}
+
+#[test]
+fn a_query_without_a_path_gets_one() {
+    for (uri, line) in
+        [("http://a.example?x=1", "GET /?x=1 "), ("/p", "GET /p "), ("http://a.example", "GET / ")]
+    {
+        let (parts, ()) = http::Request::get(uri).body(()).unwrap().into_parts();
+        let mut out = BytesMut::new();
+        head::write(&parts, None, false, &mut out);
+        assert!(out.starts_with(line.as_bytes()), "{uri}: {out:?}");
+    }
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl Upload {
         Self { body, chunked, output, data: Bytes::new(), open_chunk: false, flushed: false, broken: false }
     }
 
+    /// Whether nothing more can be sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.broken || self.is_complete()
+    }
+
     /// Whether everything was sent.
     pub(super) fn is_complete(&self) -> bool {
         self.flushed && !self.broken && self.body.is_none()
