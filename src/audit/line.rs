@@ -27,11 +27,7 @@ impl Formatter {
         if let Some(Party(party)) = event.party {
             line.extend_from_slice(party);
         }
-        text(",\"actor\":\"", event.actor, line);
-        text(",\"subject\":\"", event.subject, line);
-        text(",\"profile\":\"", event.profile, line);
-        text(",\"provider\":\"", event.provider, line);
-        text(",\"connection\":\"", event.connection, line);
+        append_party([event.actor, event.subject, event.profile, event.provider, event.connection], line);
         if let Some(exchange) = &event.exchange {
             append_exchange(exchange, line);
         }
@@ -58,11 +54,17 @@ impl Formatter {
 /// Four fields as they stand in a line.
 pub(super) fn party(actor: &str, profile: &str, provider: &str, connection: &str) -> Vec<u8> {
     let mut line = Vec::new();
-    text(",\"actor\":\"", Some(actor), &mut line);
-    text(",\"profile\":\"", Some(profile), &mut line);
-    text(",\"provider\":\"", Some(provider), &mut line);
-    text(",\"connection\":\"", Some(connection), &mut line);
+    append_party([Some(actor), None, Some(profile), Some(provider), Some(connection)], &mut line);
     line
+}
+
+fn append_party(values: [Option<&str>; 5], line: &mut Vec<u8>) {
+    let [actor, subject, profile, provider, connection] = values;
+    text(",\"actor\":\"", actor, line);
+    text(",\"subject\":\"", subject, line);
+    text(",\"profile\":\"", profile, line);
+    text(",\"provider\":\"", provider, line);
+    text(",\"connection\":\"", connection, line);
 }
 
 fn append_exchange(exchange: &Exchange<'_>, line: &mut Vec<u8>) {

@@ -34,8 +34,6 @@ impl Answer {
     ) -> Result<Self, Error> {
         let granted = request.upgrade.is_some() && headers::wants_websocket(response.headers());
         refuse_oddities(origin, response.status(), granted)?;
-        headers::check_transfer_encoding(response.headers())
-            .map_err(|_| Error::UpstreamProtocol(origin.clone()))?;
         Ok(Self { response, request, grant })
     }
 

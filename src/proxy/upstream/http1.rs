@@ -98,16 +98,20 @@ impl Connection {
         }
     }
 
-    /// Reads on; an error at the end of the stream, which no framing but the last one allows.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads on, and gives the number of bytes: none at the end of the stream.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.input.reserve(self.room);
-        match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))? {
+        let read = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
+        // TLS gives at most a record at once: two in a row are a download.
+        self.room = if read >= self.room { (self.room * 2).min(MAX_READ) } else { self.room };
+        Poll::Ready(Ok(read))
+    }
+
+    /// Reads on where the stream must not end yet.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(self.poll_read(cx))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            read => {
-                // TLS gives at most a record at once: two in a row are a download.
-                self.room = if read >= self.room { (self.room * 2).min(MAX_READ) } else { self.room };
-                Poll::Ready(Ok(()))
-            }
+            _ => Poll::Ready(Ok(())),
         }
     }
 
@@ -138,8 +142,7 @@ impl Connection {
     /// The next bytes, none at the end. TLS must have been closed in order (RFC 9112 9.8).
     fn poll_until_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         if self.input.is_empty() {
-            self.input.reserve(self.room);
-            ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
+            ready!(self.poll_read(cx))?;
         }
         Poll::Ready(Ok(take(&mut self.input, u64::MAX)))
     }

@@ -91,10 +91,13 @@ impl Ready {
         pool: Option<Arc<Pool>>,
     ) -> impl Future<Output = Result<Response<ServerBody>, Failure>> + Send {
         let sending = match self {
-            Ready::Http1(mut connection) => match connection.is_quiet() {
-                true => Sending::Http1(connection.send(request, pool)),
-                false => Sending::Unsent(Box::new(request)),
-            },
+            Ready::Http1(mut connection) => {
+                if connection.is_quiet() {
+                    Sending::Http1(connection.send(request, pool))
+                } else {
+                    Sending::Unsent(Box::new(request))
+                }
+            }
             Ready::Http2 { sender, stream, reused } => {
                 Sending::Http2(Box::pin(send_http2(sender, stream, reused, request)))
             }
