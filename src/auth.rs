@@ -137,7 +137,8 @@ impl AuthService {
     /// # Errors
     /// When there is no such connection, or the vault cannot be written.
     pub fn set_default_connection(&self, provider: &str, name: &str) -> Result<(), Error> {
-        self.definitions().provider(provider)?;
+        let definitions = self.definitions();
+        let provider = definitions.provider(provider)?.definition.name();
         let vault = self.vault()?;
         let exclusive = vault.exclusive()?;
         let key = self.keys().connection(provider, name);

@@ -60,7 +60,8 @@ pub fn definition(text: &str) {
     if let Ok(definition) = ProviderDefinition::from_json(text) {
         let written = definition.to_json().to_string();
         assert!(ProviderDefinition::from_json(&written).is_ok(), "{written}");
-        let _ = definition.claims(&Default::default());
+        let _ = definition.fixed_claims();
+        let _ = definition.claims(definition.auth_type(), &Default::default());
     }
 }
 

@@ -1,23 +1,29 @@
 //! A provider definition: the JSON schema of the project, validated so that every error names its field.
 
+mod document;
 mod environment;
 mod error;
+mod evidence;
 mod field;
 mod form;
 mod hosts;
 mod kind;
 mod oauth;
 mod parse;
-mod read;
+mod shape;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 pub use self::error::DefinitionError;
+pub use self::evidence::{Evidence, Gap, Reference};
 pub use self::field::{FieldError, FieldSpec};
 pub use self::kind::{AuthType, FlowType};
-pub use self::oauth::{AuthUrls, Endpoint, OAuth};
+pub use self::oauth::{
+    Account, AuthUrls, ClientAuthentication, Endpoint, OAuth, Redirect, RefreshTokens, RequestBody,
+    Revocation,
+};
 use crate::claim::Claim;
 use crate::json;
 use crate::pattern::ValuePattern;
@@ -27,14 +33,25 @@ use crate::template::{BASE_URL, TemplateError};
 /// What the child of a run holds instead of a secret, unless the definition names its own.
 pub const DEFAULT_PLACEHOLDER: &str = "authsome-proxy-managed";
 
+/// The version of the schema that is read.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// The JSON Schema of a definition (draft 2020-12), made from the types that read it. It describes the shape;
+/// [`ProviderDefinition::from_json`] checks more.
+pub fn json_schema() -> Value {
+    schemars::schema_for!(document::Document).to_value()
+}
+
 /// A provider: where its credential goes, how it is placed, what a login asks.
 #[derive(Debug, Clone)]
 pub struct ProviderDefinition {
     raw: Value,
     name: String,
+    aliases: Vec<String>,
     display_name: String,
     auth_type: AuthType,
     flow: FlowType,
+    not_routed: Option<String>,
     docs: Option<String>,
     placeholder: Option<String>,
     base_url: Option<String>,
@@ -69,7 +86,7 @@ impl ProviderDefinition {
             column: error.column,
             problem: error.problem,
         })?;
-        Self::from_value(value)
+        Self::from_value(value).map_err(|error| error.in_text(text))
     }
 
     /// Validates a definition that is already parsed.
@@ -88,6 +105,21 @@ impl ProviderDefinition {
     /// The provider's name: lower-case letters, digits, `-` and `_`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Other names that people may use for it.
+    pub fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    /// Why the credential is injected nowhere, when it is not.
+    pub fn not_routed(&self) -> Option<&str> {
+        self.not_routed.as_deref()
+    }
+
+    /// What its facts rest on.
+    pub fn evidence(&self) -> Evidence {
+        Evidence::read(&self.raw)
     }
 
     /// The name that a person reads.
@@ -139,16 +171,18 @@ impl ProviderDefinition {
     /// Empty when the definition does not offer the kind.
     pub fn fields(&self, auth: AuthType) -> Vec<FieldSpec> {
         let Some(form) = self.form(auth) else { return Vec::new() };
-        let in_urls = self.template_fields();
+        let in_urls = self.template_fields(Some(auth));
         let mut asked = Vec::new();
         if in_urls.contains(&BASE_URL) {
             asked.push(FieldSpec::base_url(self.base_url.clone()));
         }
-        if in_urls.contains(&"tenant") && !self.fields.iter().any(|field| field.name == "tenant") {
+        if in_urls.contains(&"tenant") && self.declared("tenant").is_none() {
             asked.push(FieldSpec::tenant());
         }
         let placed_by = |form: &form::Form, name: &str| form.placement.fields().contains(&name);
-        let elsewhere = |name: &str| self.forms().any(|other| placed_by(other, name));
+        let anywhere = self.template_fields(None);
+        let elsewhere =
+            |name: &str| anywhere.contains(&name) || self.forms().any(|other| placed_by(other, name));
         let concerns = |name: &str| in_urls.contains(&name) || placed_by(form, name) || !elsewhere(name);
         asked.extend(self.fields.iter().filter(|field| concerns(&field.name)).cloned());
         let label = match auth {
@@ -159,21 +193,38 @@ impl ProviderDefinition {
         asked
     }
 
-    /// The claims of the provider for one connection, its values filled in; a missing value takes its default.
+    /// The claims of a connection with this kind of credential, its values filled in; a missing value takes its default,
+    /// and without an optional one the hosts that name it are left out. Empty for a definition that is not routed.
     ///
     /// # Errors
     /// [`TemplateError`] when a value is missing, is refused, or is a base URL or tenant that the definition lacks.
-    pub fn claims(&self, values: &BTreeMap<String, String>) -> Result<Vec<Claim>, TemplateError> {
-        let known = self.template_fields();
+    pub fn claims(
+        &self,
+        auth: AuthType,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Vec<Claim>, TemplateError> {
+        let known = self.template_fields(None);
         for name in [BASE_URL, "tenant"] {
-            if values.contains_key(name)
-                && !known.contains(&name)
-                && !self.fields.iter().any(|field| field.name == name)
-            {
+            if values.contains_key(name) && !known.contains(&name) && self.declared(name).is_none() {
                 return Err(TemplateError::Undeclared(name.into()));
             }
         }
-        self.hosts.claims(&self.with_defaults(values))
+        if self.not_routed.is_some() {
+            return Ok(Vec::new());
+        }
+        let values = self.with_defaults(values);
+        let given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
+        let optional = self.fields.iter().filter(|field| field.optional && !given(&field.name));
+        let absent: Vec<&str> = optional.map(|field| field.name.as_str()).collect();
+        self.hosts.claims(auth, &values, &absent)
+    }
+
+    /// The claims that hold for every connection, or for one that takes the defaults: those without a field to fill.
+    pub fn fixed_claims(&self) -> Vec<Claim> {
+        match self.not_routed {
+            Some(_) => Vec::new(),
+            None => self.hosts.filled(&self.with_defaults(&BTreeMap::new())).collect(),
+        }
     }
 
     /// How this kind of credential is placed. Without slots when the definition does not offer the kind.
@@ -234,10 +285,14 @@ impl ProviderDefinition {
         [AuthType::OAuth2, AuthType::ApiKey].into_iter().filter_map(|auth| self.form(auth))
     }
 
-    /// The names of all fields in hosts and URLs.
-    fn template_fields(&self) -> Vec<&str> {
-        let urls = self.oauth.iter().flat_map(|part| part.urls.fields());
-        self.hosts.fields().chain(urls).collect()
+    /// The names of the fields in URLs, and in the hosts for a kind of credential, or for any.
+    fn template_fields(&self, auth: Option<AuthType>) -> Vec<&str> {
+        let urls = self.oauth.iter().filter(|_| auth != Some(AuthType::ApiKey));
+        self.hosts.fields(auth).chain(urls.flat_map(|part| part.urls.fields())).collect()
+    }
+
+    fn declared(&self, name: &str) -> Option<&FieldSpec> {
+        self.fields.iter().find(|field| field.name == name)
     }
 
     fn with_defaults(&self, values: &BTreeMap<String, String>) -> BTreeMap<String, String> {

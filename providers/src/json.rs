@@ -2,13 +2,28 @@
 
 use std::fmt;
 
-use jsonc_parser::ParseOptions;
+use jsonc_parser::common::Ranged as _;
+use jsonc_parser::{CollectOptions, ParseOptions, ast};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// The largest definition that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 const MAX_DEPTH: usize = 32;
+
+/// Beyond RFC 8259 only comments and trailing commas are accepted.
+const OPTIONS: ParseOptions = ParseOptions {
+    allow_comments: true,
+    allow_trailing_commas: true,
+    allow_loose_object_property_names: false,
+    allow_missing_commas: false,
+    allow_single_quoted_strings: false,
+    allow_hexadecimal_numbers: false,
+    allow_unary_plus_numbers: false,
+    allow_bare_decimal_point_numbers: false,
+    allow_non_finite_numbers: false,
+    allow_extended_string_escapes: false,
+};
 
 /// Why a text is no JSON document.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,28 +35,47 @@ pub(crate) struct SyntaxError {
     pub(crate) problem: String,
 }
 
-/// Parses a document. Beyond RFC 8259 only comments and trailing commas are accepted.
+/// Parses a document.
 pub(crate) fn parse(text: &str) -> Result<Value, SyntaxError> {
-    let options = ParseOptions {
-        allow_comments: true,
-        allow_trailing_commas: true,
-        allow_loose_object_property_names: false,
-        allow_missing_commas: false,
-        allow_single_quoted_strings: false,
-        allow_hexadecimal_numbers: false,
-        allow_unary_plus_numbers: false,
-        allow_bare_decimal_point_numbers: false,
-        allow_non_finite_numbers: false,
-        allow_extended_string_escapes: false,
-    };
     check_characters(text)?;
-    jsonc_parser::parse_to_serde_value::<Document>(text, &options).map(|document| document.0).map_err(
+    jsonc_parser::parse_to_serde_value::<Document>(text, &OPTIONS).map(|document| document.0).map_err(
         |error| SyntaxError {
             line: error.line_display(),
             column: error.column_display(),
             problem: lower_first(&error.kind().to_string()),
         },
     )
+}
+
+/// The line, counted from 1, of the value at a path such as `oauth.scopes[1]`, or of the nearest thing above it. A key
+/// may be written in the second of two spellings.
+pub(crate) fn line_of(text: &str, path: &str, spellings: &[(&str, &str)]) -> Option<usize> {
+    let tree = jsonc_parser::parse_to_ast(text, &CollectOptions::default(), &OPTIONS).ok()?;
+    let mut value = tree.value.as_ref()?;
+    let mut start = value.range().start;
+    let mut rest = path;
+    while let Some((step, place, after)) = descend(value, rest, spellings) {
+        (value, start, rest) = (step, place, after);
+    }
+    Some(text[..start].matches('\n').count() + 1)
+}
+
+/// The value one step down a path, where it (or its key) starts, and what is left of the path.
+fn descend<'a, 'p>(
+    value: &'a ast::Value<'a>,
+    path: &'p str,
+    spellings: &[(&str, &str)],
+) -> Option<(&'a ast::Value<'a>, usize, &'p str)> {
+    if let Some(index) = path.strip_prefix('[') {
+        let (digits, after) = index.split_once(']')?;
+        let item = value.as_array()?.elements.get(digits.parse::<usize>().ok()?)?;
+        return Some((item, item.range().start, after.strip_prefix('.').unwrap_or(after)));
+    }
+    let (name, after) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+    let theirs = spellings.iter().find(|(ours, _)| *ours == name).map_or(name, |(_, theirs)| theirs);
+    let properties = &value.as_object()?.properties;
+    let property = properties.iter().find(|property| [name, theirs].contains(&property.name.as_str()))?;
+    Some((&property.value, property.range.start, after.strip_prefix('.').unwrap_or(after)))
 }
 
 /// Where a character stands.

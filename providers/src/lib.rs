@@ -17,12 +17,12 @@ mod suggest;
 pub mod template;
 pub mod url;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::claim::{Claim, ClaimError, Specificity};
 pub use crate::definition::{
-    AuthType, AuthUrls, DEFAULT_PLACEHOLDER, DefinitionError, Endpoint, FieldError, FieldSpec, FlowType,
-    OAuth, ProviderDefinition,
+    AuthType, AuthUrls, DEFAULT_PLACEHOLDER, DefinitionError, Endpoint, Evidence, FieldError, FieldSpec,
+    FlowType, OAuth, ProviderDefinition, SCHEMA_VERSION, json_schema,
 };
 pub use crate::path::{CanonicalPath, PathPrefix, canonical, may_be};
 pub use crate::pattern::{HostPattern, PatternError, ValuePattern};
@@ -30,8 +30,14 @@ pub use crate::placement::{Placement, PlacementError, Slot, SlotName, ValueForm}
 pub use crate::suffix::OpenDomainError;
 pub use crate::template::{Template, TemplateError, TemplateSyntaxError};
 
-/// The JSON Schema of a definition (draft 2020-12). It describes the shape; [`ProviderDefinition::from_json`] checks more.
-pub const JSON_SCHEMA: &str = include_str!("../schema.json");
+/// Providers of the Python edition that have no definition, and why.
+const ABSENT: &[(&str, &str)] = &[
+    (
+        "linkedin-browser",
+        "it would capture the cookies of a person's LinkedIn session, which are no API credential",
+    ),
+    ("x-browser", "it would capture the cookies of a person's X session; `x` is the API"),
+];
 
 /// Where a definition comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -64,21 +70,19 @@ pub struct BrokenDefinition {
     pub error: DefinitionError,
 }
 
-/// All definitions by name: the bundled ones, and the custom ones, which win.
+/// All definitions by name: the bundled ones, and the custom ones, which win. A bundled one is parsed when it is first
+/// asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    providers: BTreeMap<String, Provider>,
+    custom: BTreeMap<String, Provider>,
+    /// Bundled ones whose replacement is broken.
+    hidden: BTreeSet<String>,
 }
 
 impl Registry {
     /// The definitions that come with the program.
     pub fn bundled() -> Self {
-        let definitions =
-            bundled::FILES.iter().filter_map(|(_, text)| ProviderDefinition::from_json(text).ok());
-        let provider =
-            |definition| Provider { definition, source: Source::Bundled, overrides_bundled: false };
-        let named = definitions.map(|definition| (definition.name().to_owned(), provider(definition)));
-        Self { providers: named.collect() }
+        Self::default()
     }
 
     /// The bundled definitions and those of the given files: file name without folder, and text. A definition's name
@@ -91,7 +95,7 @@ impl Registry {
             match named_as(&file, &text) {
                 Ok(definition) => registry.insert_custom(definition),
                 Err(error) => {
-                    registry.providers.remove(stem(&file));
+                    registry.hidden.insert(stem(&file).to_owned());
                     broken.push(BrokenDefinition { file, error });
                 }
             }
@@ -99,25 +103,63 @@ impl Registry {
         (registry, broken)
     }
 
-    /// The provider of a name.
+    /// The provider of a name, or else of an alias.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.providers.get(name)
+        self.named(name).or_else(|| self.aliased(name))
     }
 
     /// All providers, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        self.providers.values()
+        self.names().into_iter().filter_map(|name| self.named(name))
+    }
+
+    /// The dNSName subtrees (RFC 5280 4.2.1.10) that cover every host which a definition claims by itself.
+    pub fn suffixes(&self) -> BTreeSet<String> {
+        let bundled = self.shown().flat_map(|entry| entry.suffixes).map(|name| (*name).to_owned());
+        let claims = self.custom.values().flat_map(|provider| provider.definition.fixed_claims());
+        let mut names: BTreeSet<String> = bundled.collect();
+        for claim in claims.filter(Claim::is_routable) {
+            names.extend(claim.permitted_suffix().into_iter().map(str::to_owned));
+        }
+        names
     }
 
     /// Names near one that does not exist, nearest first, at most three.
     pub fn suggest(&self, name: &str) -> Vec<&str> {
-        suggest::nearest(name, self.providers.keys().map(String::as_str))
+        suggest::nearest(name, self.names().into_iter())
+    }
+
+    /// Why a provider that the Python edition has is not among these.
+    pub fn explain_absence(name: &str) -> Option<&'static str> {
+        ABSENT.iter().find(|(absent, _)| *absent == name).map(|(_, reason)| *reason)
+    }
+
+    fn named(&self, name: &str) -> Option<&Provider> {
+        let bundled = || bundled::named(name).filter(|_| !self.hidden.contains(name))?.provider();
+        self.custom.get(name).or_else(bundled)
+    }
+
+    fn aliased(&self, alias: &str) -> Option<&Provider> {
+        let bundled = self.shown().find(|entry| entry.aliases.contains(&alias));
+        let owns = |provider: &&Provider| provider.definition.aliases().iter().any(|own| own == alias);
+        bundled.and_then(bundled::Entry::provider).or_else(|| self.custom.values().find(owns))
+    }
+
+    /// The bundled ones that no file replaces.
+    fn shown(&self) -> impl Iterator<Item = &'static bundled::Entry> {
+        let replaced = |name: &str| self.custom.contains_key(name) || self.hidden.contains(name);
+        bundled::all().iter().filter(move |entry| !replaced(entry.name))
+    }
+
+    /// The names of all providers.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.shown().map(|entry| entry.name).chain(self.custom.keys().map(String::as_str)).collect()
     }
 
     fn insert_custom(&mut self, definition: ProviderDefinition) {
         let name = definition.name().to_owned();
-        let overrides_bundled = self.providers.contains_key(&name);
-        self.providers.insert(name, Provider { definition, source: Source::Custom, overrides_bundled });
+        let overrides_bundled = bundled::named(&name).is_some();
+        self.custom.insert(name, Provider { definition, source: Source::Custom, overrides_bundled });
     }
 }
 
@@ -127,7 +169,7 @@ fn named_as(file: &str, text: &str) -> Result<ProviderDefinition, DefinitionErro
         return Ok(definition);
     }
     let problem = format!("must equal the file's name without `.json`, which is `{}`", stem(file));
-    Err(DefinitionError::Field { path: "name".into(), problem })
+    Err(DefinitionError::field("name", problem))
 }
 
 fn stem(file: &str) -> &str {

@@ -47,7 +47,7 @@ pub enum TemplateError {
 }
 
 /// A text with `{field}` placeholders. Serialized as that text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
     text: String,

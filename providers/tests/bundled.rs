@@ -31,11 +31,6 @@ fn values(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The values that a definition needs for its claims.
-fn needed(definition: &ProviderDefinition) -> BTreeMap<String, String> {
-    if definition.name() == "zendesk" { tenant() } else { BTreeMap::new() }
-}
-
 fn tenant() -> BTreeMap<String, String> {
     values(&[("tenant", "acme")])
 }
@@ -104,7 +99,7 @@ fn every_bundled_definition_names_what_its_facts_rest_on() {
 #[test]
 fn no_bundled_claim_reaches_a_look_alike_host() {
     for provider in Registry::bundled().iter() {
-        for claim in provider.definition.claims(&needed(&provider.definition)).unwrap() {
+        for claim in provider.definition.fixed_claims() {
             assert!(claim.is_routable());
             assert_eq!(claim.port, 443);
             for suffix in claim.permitted_suffix() {
@@ -129,7 +124,7 @@ fn no_bundled_claim_reaches_a_look_alike_host() {
 #[test]
 fn a_bundled_claim_reads_back_from_its_text() {
     for provider in Registry::bundled().iter() {
-        for claim in provider.definition.claims(&needed(&provider.definition)).unwrap() {
+        for claim in provider.definition.fixed_claims() {
             assert_eq!(claim.to_string().parse::<authsome_providers::Claim>().unwrap(), claim);
         }
     }
@@ -173,7 +168,7 @@ fn git_over_https_has_a_placement_of_its_own() {
     ] {
         let definition = definition(name);
         let placement = definition.placement(AuthType::OAuth2);
-        let claims = definition.claims(&BTreeMap::new()).unwrap();
+        let claims = definition.claims(AuthType::OAuth2, &BTreeMap::new()).unwrap();
         let repository = canonical("/group/project.git/info/refs?service=git-upload-pack");
         let covering =
             claims.iter().filter(|claim| claim.matches_host(host, 443) && claim.covers(&repository));
@@ -182,7 +177,7 @@ fn git_over_https_has_a_placement_of_its_own() {
     }
     let gitlab = definition("gitlab");
     let api = canonical("/api/v4/projects/group%2Fproject");
-    let claims = gitlab.claims(&BTreeMap::new()).unwrap();
+    let claims = gitlab.claims(AuthType::OAuth2, &BTreeMap::new()).unwrap();
     let claim =
         claims.iter().filter(|claim| claim.covers(&api)).max_by_key(|claim| claim.specificity()).unwrap();
     assert_eq!(placed(gitlab.placement(AuthType::OAuth2).at(claim)), header("authorization", "Bearer TOKEN"));
@@ -192,7 +187,8 @@ fn git_over_https_has_a_placement_of_its_own() {
 fn a_self_managed_gitlab_moves_hosts_and_endpoints_together() {
     let gitlab = definition("gitlab");
     let values = values(&[("base_url", "https://Git.Example.com/gitlab/")]);
-    let claims: Vec<String> = gitlab.claims(&values).unwrap().iter().map(ToString::to_string).collect();
+    let claims: Vec<String> =
+        gitlab.claims(AuthType::OAuth2, &values).unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(claims, ["git.example.com:443/gitlab/api", "git.example.com:443/gitlab#git"]);
     assert_eq!(gitlab.urls(&values).unwrap().token.unwrap(), "https://git.example.com/gitlab/oauth/token");
     let endpoints = gitlab.auth_endpoints(&values);
@@ -204,11 +200,11 @@ fn a_self_managed_gitlab_moves_hosts_and_endpoints_together() {
 #[test]
 fn a_zendesk_key_goes_to_the_tenant_of_its_login_alone() {
     let zendesk = definition("zendesk");
-    assert!(zendesk.claims(&BTreeMap::new()).is_err());
+    assert!(zendesk.claims(AuthType::ApiKey, &BTreeMap::new()).is_err());
     for refused in ["evil.test/", "a.b", "", "*", "Acme", "acme.zendesk.com"] {
-        assert!(zendesk.claims(&values(&[("tenant", refused)])).is_err(), "{refused}");
+        assert!(zendesk.claims(AuthType::ApiKey, &values(&[("tenant", refused)])).is_err(), "{refused}");
     }
-    let claims = zendesk.claims(&tenant()).unwrap();
+    let claims = zendesk.claims(AuthType::ApiKey, &tenant()).unwrap();
     assert_eq!(claims[0].to_string(), "acme.zendesk.com:443/api");
     assert!(!claims[0].matches_host("evil.zendesk.com", 443));
     assert!(matches!(claims[0].pattern, HostPattern::Exact(_)));
@@ -276,21 +272,4 @@ fn exports_hold_the_vendors_names_and_the_python_editions() {
             .all(|(field, _)| field != "refresh_token"))
     );
     assert_eq!(definition("twilio").env_vars(), ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"]);
-}
-
-#[test]
-fn the_json_schema_knows_every_field_of_the_bundled_definitions() {
-    let schema: serde_json::Value = serde_json::from_str(authsome_providers::JSON_SCHEMA).unwrap();
-    let known = |pointer: &str, key: &str| schema.pointer(pointer).unwrap().get(key).is_some();
-    for provider in Registry::bundled().iter() {
-        let json = provider.definition.to_json();
-        for key in json.as_object().unwrap().keys() {
-            assert!(known("/properties", key), "{key}");
-        }
-        for key in
-            json.get("api_key").and_then(|block| block.as_object()).into_iter().flat_map(|block| block.keys())
-        {
-            assert!(known("/$defs/form/properties", key), "api_key.{key}");
-        }
-    }
 }

@@ -121,7 +121,8 @@ fn a_host_that_is_none_or_open_to_strangers_is_refused() {
         ("/host_url", json!("{base_url}{base_url}"), "host_url[0]"),
         ("/host_url", json!("{unclosed.acme-corp.com"), "host_url[0]"),
         ("/host_url", json!(["api.acme-corp.com", 7]), "host_url[1]"),
-        ("/host_url", json!([{"url": "x.acme-corp.com"}]), "host_url[0].variant"),
+        ("/host_url", json!([{"variant": "git"}]), "host_url[0].url"),
+        ("/host_url", json!([{"url": "x.acme-corp.com", "auth_type": "basic"}]), "host_url[0].auth_type"),
         ("/host_url", json!([{"url": "x.acme-corp.com", "variant": "git"}]), "api_key"),
         ("/host_url", json!("{region}.acme-corp.com"), "fields"),
         ("/base_url", json!("http://acme-corp.com"), "base_url"),
@@ -287,7 +288,7 @@ fn the_python_editions_spellings_load() {
     assert!(definition.oauth().unwrap().supports_device_flow);
     assert_eq!(definition.docs(), Some("https://acme-corp.com/docs"));
     assert_eq!(definition.exports(), [("access_token".to_owned(), vec!["ACME_TOKEN".to_owned()])]);
-    assert_eq!(definition.claims(&no_values()).unwrap()[0].to_string(), "api.acme-corp.com:443/v2");
+    assert_eq!(definition.fixed_claims()[0].to_string(), "api.acme-corp.com:443/v2");
     let paths: Vec<_> =
         definition.auth_endpoints(&no_values()).into_iter().map(|endpoint| endpoint.path).collect();
     assert_eq!(paths, ["/oauth/authorize", "/oauth/token", "/oauth/device", "/oauth/register"]);
@@ -359,20 +360,19 @@ fn values_are_refused_where_the_definition_declares_none() {
     let definition = load(&api_key()).unwrap();
     for name in ["base_url", "tenant"] {
         let values = BTreeMap::from([(name.to_owned(), "https://evil.test".to_owned())]);
-        assert_eq!(definition.claims(&values).unwrap_err(), TemplateError::Undeclared(name.into()));
+        assert_eq!(
+            definition.claims(AuthType::ApiKey, &values).unwrap_err(),
+            TemplateError::Undeclared(name.into())
+        );
     }
 }
 
 #[test]
 fn a_regex_of_the_python_edition_is_listed_and_not_routed_until_it_has_domains() {
     let file = with(api_key(), "/host_url", json!(r"regex:.*\.acme-corp\.com"));
-    let claim = load(&file).unwrap().claims(&no_values()).unwrap().remove(0);
+    let claim = load(&file).unwrap().fixed_claims().remove(0);
     assert!(!claim.is_routable() && !claim.matches_host("api.acme-corp.com", 443));
-    let claim = load(&with(file, "/domains", json!(["acme-corp.com"])))
-        .unwrap()
-        .claims(&no_values())
-        .unwrap()
-        .remove(0);
+    let claim = load(&with(file, "/domains", json!(["acme-corp.com"]))).unwrap().fixed_claims().remove(0);
     assert!(claim.is_routable() && claim.matches_host("api.acme-corp.com", 443));
     assert!(!claim.matches_host("api.evilacme-corp.com", 443));
 }
@@ -388,7 +388,7 @@ fn a_custom_definition_wins_by_name_and_a_broken_one_harms_no_other() {
     ]);
     let openai = registry.provider("openai").unwrap();
     assert_eq!((openai.source, openai.overrides_bundled), (Source::Custom, true));
-    assert_eq!(openai.definition.claims(&no_values()).unwrap()[0].to_string(), "gateway.acme-corp.com:443/");
+    assert_eq!(openai.definition.fixed_claims()[0].to_string(), "gateway.acme-corp.com:443/");
     let acme = registry.provider("acme").unwrap();
     assert_eq!((acme.source, acme.overrides_bundled), (Source::Custom, false));
     assert!(registry.provider("anthropic").is_some());
@@ -418,4 +418,153 @@ fn an_endpoint_in_a_tenants_host_needs_the_tenant() {
     let values = BTreeMap::from([("tenant".to_owned(), "mine".to_owned())]);
     assert_eq!(definition.urls(&values).unwrap().token.unwrap(), "https://mine.acme-corp.com/token");
     assert_eq!(definition.fields(AuthType::OAuth2)[0].name, "tenant");
+}
+
+#[test]
+fn an_error_names_the_line_of_its_field() {
+    let line_of = |text: &str| match ProviderDefinition::from_json(text) {
+        Err(DefinitionError::Field { line, path, .. }) => (line.unwrap(), path),
+        other => panic!("{other:?}"),
+    };
+    let start = "{\n\"name\": \"acme\", \"display_name\": \"A\", \"auth_type\": \"api_key\",\n\"flow\": \"api_key\",\n";
+    for (rest, expected) in [
+        ("\"api_key\": {\n\"header_name\": \"Host\"}}", (5, "api_key.header_name")),
+        ("\"api_key\": {}, \"host_url\": [\n\"a.acme-corp.com\",\n\"*.com\"]}", (6, "host_url[1]")),
+        ("\"api_key\": {},\n\"api_url\":\n\"*.com\"}", (5, "host_url[0]")),
+        ("\"api_key\": {},\n\"fields\": [{\"name\": \"a\"},\n{\"name\": \"B\"}]}", (6, "fields[1].name")),
+        (
+            "\"api_key\":\n{\"placement\": {\"query\": {\n\"a b\": \"{api_key}\"}}}}",
+            (6, "api_key.placement.query.a b"),
+        ),
+        ("\"api_key\": {},\n\"export\": {\"env\": {\n\"PATH\": \"api_key\"}}}", (6, "export.env.PATH")),
+        ("\"x\": 1}", (1, "api_key")),
+    ] {
+        assert_eq!(line_of(&format!("{start}{rest}")), (expected.0, expected.1.to_owned()), "{rest}");
+    }
+    let error = ProviderDefinition::from_json(&format!("{start}\"api_key\": 7}}")).unwrap_err();
+    assert_eq!(error.to_string(), "line 4: `api_key` must be an object, not integer `7`");
+    let (_, broken) = Registry::with_custom([("acme.json".to_owned(), format!("{start}\"api_key\": 7}}"))]);
+    assert_eq!(broken[0].to_string(), "acme.json: line 4: `api_key` must be an object, not integer `7`");
+}
+
+#[test]
+fn a_schema_of_the_future_is_refused_before_its_fields_are_read() {
+    let error = load(&json!({"schema_version": 2, "name": 7})).unwrap_err().to_string();
+    assert!(error.contains("`schema_version` is 2; this version of authsome knows 1 alone"), "{error}");
+    assert_eq!(failing_field(&with(api_key(), "/schema_version", json!("1"))), "schema_version");
+}
+
+#[test]
+fn an_alias_finds_the_definition_and_never_hides_a_name() {
+    let mine = with(api_key(), "/aliases", json!(["acme-old", "openai"]));
+    let (registry, broken) = Registry::with_custom([("acme.json".to_owned(), mine.to_string())]);
+    assert_eq!(broken, []);
+    assert_eq!(registry.provider("acme-old").unwrap().definition.name(), "acme");
+    assert_eq!(registry.provider("openai").unwrap().source, Source::Bundled);
+    assert_eq!(registry.iter().filter(|provider| provider.definition.name() == "acme").count(), 1);
+    assert_eq!(failing_field(&with(api_key(), "/aliases", json!(["ok", "../x"]))), "aliases[1]");
+}
+
+#[test]
+fn what_is_not_routed_claims_nothing_and_says_why() {
+    let definition = load(&with(api_key(), "/not_routed", json!("the request has to be signed"))).unwrap();
+    assert_eq!(definition.not_routed(), Some("the request has to be signed"));
+    assert_eq!(definition.claims(AuthType::ApiKey, &no_values()).unwrap(), []);
+    assert_eq!(definition.fixed_claims(), []);
+    assert_eq!(failing_field(&with(api_key(), "/not_routed", json!(""))), "not_routed");
+}
+
+#[test]
+fn a_host_can_belong_to_one_kind_of_credential() {
+    let both = with(oauth(), "/api_key", json!({}));
+    let file = with(
+        both,
+        "/host_url",
+        json!([
+            {"url": "oauth.acme-corp.com", "auth_type": "oauth2"},
+            {"url": "https://{tenant}.acme-corp.com/api", "auth_type": "api_key"},
+            "both.acme-corp.com",
+        ]),
+    );
+    let definition = load(&file).unwrap();
+    let tenant = BTreeMap::from([("tenant".to_owned(), "mine".to_owned())]);
+    let claims = |auth, values: &BTreeMap<String, String>| -> Vec<String> {
+        definition.claims(auth, values).unwrap().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        claims(AuthType::OAuth2, &no_values()),
+        ["oauth.acme-corp.com:443/", "both.acme-corp.com:443/"]
+    );
+    assert_eq!(claims(AuthType::ApiKey, &tenant), ["mine.acme-corp.com:443/api", "both.acme-corp.com:443/"]);
+    let asked = |auth| definition.fields(auth).into_iter().map(|field| field.name).collect::<Vec<_>>();
+    assert_eq!(asked(AuthType::OAuth2), ["access_token"]);
+    assert_eq!(asked(AuthType::ApiKey), ["tenant", "api_key"]);
+    assert_eq!(definition.fixed_claims().len(), 2);
+}
+
+#[test]
+fn a_host_whose_optional_field_is_not_given_is_left_out() {
+    let file = with(
+        with(api_key(), "/fields", json!([{"name": "index", "optional": true}])),
+        "/host_url",
+        json!(["api.acme-corp.com", "{index}.svc.acme-corp.com"]),
+    );
+    let definition = load(&file).unwrap();
+    let claims =
+        |values: &BTreeMap<String, String>| definition.claims(AuthType::ApiKey, values).unwrap().len();
+    assert_eq!(claims(&no_values()), 1);
+    assert_eq!(claims(&BTreeMap::from([("index".to_owned(), String::new())])), 1);
+    assert_eq!(claims(&BTreeMap::from([("index".to_owned(), "mine".to_owned())])), 2);
+    assert!(
+        definition
+            .claims(AuthType::ApiKey, &BTreeMap::from([("index".to_owned(), "a.b".to_owned())]))
+            .is_err()
+    );
+}
+
+#[test]
+fn oddities_of_an_authorization_server_are_data() {
+    let oddities = json!({
+        "authorize_params": {"access_type": "offline"}, "scope_separator": ",", "scope_param": "user_scope",
+        "client_authentication": "basic", "refresh_tokens": "rotating", "token_pointer": "/authed_user",
+        "token_accept": "application/json", "token_body": "json", "redirect": "https_only",
+        "revocation": {"method": "DELETE", "body": "json", "token_param": "access_token", "client_authentication": "basic"},
+        "account": {"url": "https://api.acme-corp.com/me", "id": "/id", "label": "/name"},
+    });
+    let mut file = oauth();
+    file["oauth"].as_object_mut().unwrap().extend(oddities.as_object().unwrap().clone());
+    let definition = load(&file).unwrap();
+    let settings = definition.oauth().unwrap();
+    assert_eq!(settings.authorize_params["access_type"], "offline");
+    assert_eq!(settings.scope_separator.as_deref(), Some(","));
+    assert_eq!(settings.revocation.as_ref().unwrap().method.as_deref(), Some("DELETE"));
+    for (pointer, value, field) in [
+        ("/oauth/authorize_params", json!({"redirect_uri": "https://evil.test"}), "oauth.authorize_params"),
+        ("/oauth/authorize_params", json!({"state": "1"}), "oauth.authorize_params"),
+        ("/oauth/authorize_params", json!({"a&b": "1"}), "oauth.authorize_params"),
+        ("/oauth/client_authentication", json!("tls"), "oauth.client_authentication"),
+        ("/oauth/refresh_tokens", json!(true), "oauth.refresh_tokens"),
+        ("/oauth/token_pointer", json!("authed_user"), "oauth.token_pointer"),
+        ("/oauth/scope_param", json!("a=b"), "oauth.scope_param"),
+        ("/oauth/account", json!({"url": "http://api.acme-corp.com/me", "id": "/id"}), "oauth.account.url"),
+        ("/oauth/account", json!({"url": "https://api.acme-corp.com/me"}), "oauth.account.id"),
+    ] {
+        assert_eq!(failing_field(&with(oauth(), pointer, value)), field);
+    }
+}
+
+#[test]
+fn the_json_schema_knows_every_field_that_is_read() {
+    let schema = authsome_providers::json_schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["properties"]["schema_version"]["const"], 1);
+    for key in
+        ["name", "aliases", "not_routed", "host_url", "fields", "oauth", "api_key", "sources", "unverified"]
+    {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+    let text = schema.to_string();
+    for key in ["scope_separator", "registration_endpoint", "key_pattern_hint", "third_party", "variants"] {
+        assert!(text.contains(&format!("\"{key}\":")), "{key}");
+    }
 }

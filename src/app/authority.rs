@@ -1,6 +1,5 @@
 //! Which CA signs leaves: the run's, in memory, or the home's.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,12 +65,10 @@ pub(super) fn permitted<'a>(
     registry: &Registry,
     records: impl IntoIterator<Item = &'a ConnectionRecord>,
 ) -> Vec<String> {
-    let untenanted = Default::default();
-    let definitions = registry.iter().filter_map(|provider| provider.definition.claims(&untenanted).ok());
     let stored = records.into_iter().flat_map(|record| &record.binding.claims);
     let stored = stored.filter_map(|text| text.parse::<Claim>().ok());
-    let mut names = BTreeSet::new();
-    for claim in definitions.flatten().chain(stored).filter(Claim::is_routable) {
+    let mut names = registry.suffixes();
+    for claim in stored.filter(Claim::is_routable) {
         names.extend(claim.permitted_suffix().into_iter().map(str::to_owned));
     }
     names.into_iter().collect()

@@ -120,7 +120,7 @@ impl App {
     fn login_hint(&self, origin: &Origin) -> Result<Option<String>, Error> {
         let definitions = self.auth()?.definitions();
         let claims_it = |provider: &&authsome_providers::Provider| {
-            let claims = provider.definition.claims(&BTreeMap::new()).unwrap_or_default();
+            let claims = provider.definition.fixed_claims();
             origin
                 .name()
                 .is_some_and(|name| claims.iter().any(|claim| claim.matches_host(name, origin.port())))

@@ -16,7 +16,8 @@ pub fn today(
     auth_type: AuthType,
     values: &BTreeMap<String, String>,
 ) -> Result<Binding, TemplateError> {
-    let mut claims: Vec<String> = definition.claims(values)?.iter().map(ToString::to_string).collect();
+    let mut claims: Vec<String> =
+        definition.claims(auth_type, values)?.iter().map(ToString::to_string).collect();
     claims.sort_unstable();
     let urls = definition.urls(values)?;
     Ok(Binding {

@@ -61,10 +61,12 @@ pub enum Error {
     #[error("there is no profile {0:?}; create it with: authsome profile create {0}")]
     ProfileNotFound(String),
     /// There is no such provider.
-    #[error("there is no provider {name:?}{}", did_you_mean(suggestions))]
+    #[error("there is no provider {name:?}{}", absence.map_or_else(|| did_you_mean(suggestions), |reason| format!(": {reason}")))]
     ProviderNotFound {
         /// The name.
         name: String,
+        /// Why there is none, for some that the Python edition has.
+        absence: Option<&'static str>,
         /// Names near it.
         suggestions: Vec<String>,
     },

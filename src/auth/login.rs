@@ -30,6 +30,15 @@ pub struct Login<'a> {
 }
 
 impl AuthService {
+    /// The kind of credential that a login stores. Without a wish, keys where the definition takes them.
+    ///
+    /// # Errors
+    /// When there is no such provider, or it does not take that kind of credential.
+    pub fn login_kind(&self, provider: &str, wanted: Option<AuthType>) -> Result<AuthType, Error> {
+        let definitions = self.definitions();
+        self.auth_type(&definitions.provider(provider)?.definition, wanted)
+    }
+
     /// What a login asks, in order. Without a kind, the definition's own.
     ///
     /// # Errors
@@ -84,7 +93,7 @@ impl AuthService {
         let record = &mut bound.record;
         record.binding = binding::today(definition, record.auth_type, &record.template_values())
             .map_err(|error| failed(definition, &error))?;
-        let key = self.keys().connection(provider, &record.connection_name);
+        let key = self.keys().connection(definition.name(), &record.connection_name);
         bound.version = Some(self.vault()?.put_if(&key, encode(record), Expected::Version(version))?);
         Ok(bound)
     }

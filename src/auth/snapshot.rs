@@ -67,7 +67,8 @@ impl AuthService {
     /// # Errors
     /// [`Error::CredentialMissing`] when the provider has none, [`Error::ConnectionNotFound`] when it has others only.
     pub fn connection(&self, provider: &str, name: Option<&str>) -> Result<Connection, Error> {
-        self.definitions().provider(provider)?;
+        let definitions = self.definitions();
+        let provider = definitions.provider(provider)?.definition.name();
         let default = match name {
             // Damaged metadata does not stand in the way of a connection that is named.
             Some(_) => self.default_connection(provider).unwrap_or_default(),
@@ -96,6 +97,7 @@ impl AuthService {
     /// # Errors
     /// When the vault cannot be read.
     pub fn default_connection(&self, provider: &str) -> Result<Option<String>, Error> {
+        let provider = &*self.definitions().canonical(provider);
         if self.provided_key(provider).is_some() {
             return Ok(Some(PROVIDED.to_owned()));
         }
@@ -123,8 +125,7 @@ impl AuthService {
     }
 
     fn add_provided(&self, snapshot: &mut Snapshot, defaults: &mut BTreeMap<String, Option<String>>) {
-        for provider in self.definitions().registry.iter() {
-            let name = provider.definition.name();
+        for name in self.definitions().registry.names() {
             if self.provided_key(name).is_none() {
                 continue;
             }

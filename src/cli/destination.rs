@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use authsome_providers::{Claim, HostPattern, ProviderDefinition};
+use authsome_providers::{AuthType, Claim, HostPattern, ProviderDefinition};
 use serde_json::Value;
 
 /// The hosts of a definition for one connection's values; as they are written where a value is missing.
-pub(super) fn hosts(definition: &ProviderDefinition, values: &BTreeMap<String, String>) -> Vec<String> {
-    match definition.claims(values) {
+pub(super) fn hosts(
+    definition: &ProviderDefinition,
+    auth_type: AuthType,
+    values: &BTreeMap<String, String>,
+) -> Vec<String> {
+    match definition.claims(auth_type, values) {
         Ok(claims) => claims.iter().map(readable).collect(),
         Err(_) => written(definition),
     }

@@ -26,7 +26,7 @@ pub(super) struct InspectArgs {
 
 pub(super) fn run(desk: &Desk, args: &InspectArgs) -> Outcome {
     let Some(name) = args.provider.as_deref().filter(|_| !args.schema) else {
-        desk.output.data(authsome_providers::JSON_SCHEMA.as_bytes())?;
+        desk.output.document(&authsome_providers::json_schema())?;
         return Ok(DONE);
     };
     let auth = desk.auth()?;

@@ -107,7 +107,7 @@ impl LoginArgs {
 pub(super) fn run(desk: &Desk, args: &LoginArgs) -> Outcome {
     let auth = desk.auth()?;
     let provider = auth.provider(&args.provider)?;
-    let name = &args.provider;
+    let name = provider.definition.name();
     let connection = if args.rebind {
         binding::rebind(desk, &auth, name, args.connection.as_deref())?
     } else {
@@ -144,17 +144,22 @@ fn connect(
     provider: &Provider,
     args: &LoginArgs,
 ) -> Result<String, Failure> {
-    let auth_type = chosen(auth, provider, args)?;
+    let auth_type = auth.login_kind(&args.provider, chosen(auth, provider, args)?)?;
     auth.vault()?;
     refuse_if_connected(auth, args)?;
     let mut values = Values::new();
     if let Some(base_url) = &args.base_url {
         values.insert("base_url".into(), base_url.as_str().into());
     }
-    let fields = auth.login_fields(&args.provider, auth_type)?;
+    let fields = auth.login_fields(&args.provider, Some(auth_type))?;
     known(&values, &fields, &args.provider)?;
-    let asked =
-        Asked { provider, fields: &fields, environment: &desk.config().environment, output: desk.output };
+    let asked = Asked {
+        provider,
+        auth_type,
+        fields: &fields,
+        environment: &desk.config().environment,
+        output: desk.output,
+    };
     if args.stdin {
         if io::stdin().is_terminal() {
             return Err(usage("standard input is a terminal: leave --stdin out, and the key is not shown"));
@@ -167,7 +172,7 @@ fn connect(
     let made = auth.login(&Login {
         provider: &args.provider,
         connection: Some(args.connection()),
-        auth_type,
+        auth_type: Some(auth_type),
         values,
         force: args.force || args.reset,
     })?;

@@ -1,10 +1,10 @@
 //! `authsome register`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use authsome_providers::ProviderDefinition;
+use authsome_providers::{AuthType, ProviderDefinition};
 use clap::Args;
 use serde_json::json;
 
@@ -72,8 +72,11 @@ fn read(path: &Path) -> Result<String, Failure> {
 /// Where the credential would go, and which servers would see it on the way to a login.
 fn endpoints(definition: &ProviderDefinition) -> String {
     let values = BTreeMap::new();
-    let hosts = destination::hosts(definition, &values);
+    let kinds = [AuthType::OAuth2, AuthType::ApiKey].into_iter().filter(|auth| definition.offers(*auth));
+    let hosts = kinds.flat_map(|auth| destination::hosts(definition, auth, &values));
+    let hosts: BTreeSet<String> = hosts.collect();
     let mut lines = vec![format!("{} [{}]", definition.display_name(), definition.name())];
+    lines.extend(definition.not_routed().map(|reason| format!("  not routed          {reason}")));
     lines.extend(hosts.into_iter().map(|host| format!("  credential goes to  {host}")));
     let servers = definition.auth_endpoints(&values);
     lines.extend(

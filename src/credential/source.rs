@@ -75,7 +75,7 @@ impl Source {
 
     /// What a provider's definition claims when no connection fills its templates.
     fn claims_of(&self, provider: &str) -> Option<Vec<Claim>> {
-        self.auth.provider(provider).ok()?.definition.claims(&BTreeMap::new()).ok()
+        Some(self.auth.provider(provider).ok()?.definition.fixed_claims())
     }
 
     /// A connection's part in the table. Where today's definition is gone or does not fit, its old claims stay,
@@ -84,7 +84,7 @@ impl Source {
         let record = &connected.record;
         let values = record.template_values();
         let definition = connected.definition.as_ref();
-        let today = definition.and_then(|definition| definition.claims(&values).ok());
+        let today = definition.and_then(|definition| definition.claims(record.auth_type, &values).ok());
         let unchanged = definition
             .is_some_and(|definition| record.binding.placement == definition.placement(record.auth_type));
         let bound = record.binding.claims.iter().filter(|_| unchanged && today.is_some()).cloned().collect();

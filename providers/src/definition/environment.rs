@@ -1,7 +1,7 @@
 //! Environment variables that a definition names: the exports, and which names are refused.
 
 use super::DefinitionError;
-use super::read::Object;
+use super::document::Export;
 
 /// Names that loaders, shells, runtimes and TLS libraries act upon.
 const RESERVED: &[&str] = &[
@@ -84,6 +84,9 @@ const RESERVED_PREFIXES: &[&str] = &[
 const RESERVED_SUFFIXES: &[&str] =
     &["_PROXY", "_CA_BUNDLE", "_CA_CERT", "_CA_CERTS", "_CA_FILE", "_CAFILE", "_PRELOAD", "_CERT_FILE"];
 
+/// Names below a reserved prefix that hold a credential and nothing else.
+const CREDENTIALS: &[&str] = &["CARGO_REGISTRY_TOKEN", "UV_PUBLISH_TOKEN"];
+
 /// The fields of a record that hold a credential of the owner's but never leave by an export.
 const NEVER_EXPORTED: &[&str] = &[
     "refresh_token",
@@ -97,7 +100,7 @@ const NEVER_EXPORTED: &[&str] = &[
 ];
 
 /// Whether a definition may set or read an environment variable of this name.
-fn check(name: &str) -> Result<(), &'static str> {
+pub(super) fn check(name: &str) -> Result<(), &'static str> {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !(1..=128).contains(&name.len())
         || !name.bytes().all(inner)
@@ -106,6 +109,9 @@ fn check(name: &str) -> Result<(), &'static str> {
         return Err("is no name of an environment variable: letters, digits and `_`");
     }
     let upper = name.to_ascii_uppercase();
+    if CREDENTIALS.contains(&upper.as_str()) {
+        return Ok(());
+    }
     let reserved = RESERVED.contains(&upper.as_str())
         || RESERVED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix))
         || RESERVED_SUFFIXES.iter().any(|suffix| upper.ends_with(suffix))
@@ -117,39 +123,29 @@ fn check(name: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Reads a field that names one environment variable.
-pub(super) fn variable(object: &Object<'_>, key: &str) -> Result<Option<String>, DefinitionError> {
-    let name = object.owned(key)?;
-    if let Some(name) = &name {
-        check(name).map_err(|problem| object.error(key, format_args!("`{name}` {problem}")))?;
-    }
-    Ok(name)
-}
-
 /// The exports of a definition: a field and the variables that it is exported as.
 pub(super) type Exports = Vec<(String, Vec<String>)>;
 
 /// Reads `export.env`, in the form `field: name(s)` or in the form `name: field`, and adds the default name of each
 /// credential field in `credentials` that is not mapped.
 pub(super) fn exports(
-    root: &Object<'_>,
+    entry: Option<&Export>,
     provider: &str,
     credentials: &[&str],
     fields: &[&str],
 ) -> Result<Exports, DefinitionError> {
     let mut exports = Exports::new();
-    if let Some(export) = root.object("export")?
-        && let Some(env) = export.object("env")?
-    {
-        for key in env.keys() {
-            read_entry(&env, key, &[credentials, fields].concat(), &mut exports)?;
-        }
+    let known = [credentials, fields].concat();
+    for (key, names) in entry.iter().filter_map(|export| export.env.as_ref()).flatten() {
+        let names: Vec<&str> = names.0.iter().map(|name| name.0.as_str()).collect();
+        read_entry(key, names, &known, &mut exports)
+            .map_err(|problem| DefinitionError::field(format!("export.env.{key}"), problem))?;
     }
     for field in credentials {
         if !exports.iter().any(|(name, _)| name == field) {
             let name = format!("{provider}_{field}").to_ascii_uppercase().replace('-', "_");
             check(&name).map_err(|problem| {
-                root.error("export", format_args!("the default `{name}` {problem}; name another"))
+                DefinitionError::field("export", format_args!("the default `{name}` {problem}; name another"))
             })?;
             exports.push(((*field).to_owned(), vec![name]));
         }
@@ -157,13 +153,7 @@ pub(super) fn exports(
     Ok(exports)
 }
 
-fn read_entry(
-    env: &Object<'_>,
-    key: &str,
-    fields: &[&str],
-    exports: &mut Exports,
-) -> Result<(), DefinitionError> {
-    let values = env.strings(key)?;
+fn read_entry(key: &str, values: Vec<&str>, fields: &[&str], exports: &mut Exports) -> Result<(), String> {
     let known = |name: &str| {
         fields.contains(&name) || NEVER_EXPORTED.contains(&name) || super::kind::is_credential(name)
     };
@@ -171,14 +161,10 @@ fn read_entry(
         _ if known(key) => (key, values),
         [field] if known(field) => (*field, vec![key]),
         [] => return Ok(()),
-        _ => {
-            return Err(
-                env.error(key, "names no field of this definition, neither as the key nor as the value")
-            );
-        }
+        _ => return Err("names no field of this definition, neither as the key nor as the value".into()),
     };
     for name in &names {
-        check(name).map_err(|problem| env.error(key, format_args!("`{name}` {problem}")))?;
+        check(name).map_err(|problem| format!("`{name}` {problem}"))?;
     }
     if !fields.contains(&field) {
         return Ok(());

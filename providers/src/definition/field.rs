@@ -1,9 +1,9 @@
 //! What a login asks: the fields that a definition declares and those that its templates imply.
 
-use super::read::{Item, Object};
-use super::{DefinitionError, environment, form};
+use super::document::FieldEntry;
+use super::{DefinitionError, form};
 use crate::pattern::ValuePattern;
-use crate::template::{BASE_URL, is_field_name, is_tenant};
+use crate::template::{BASE_URL, is_tenant};
 use crate::url;
 
 /// One value that login asks for.
@@ -107,46 +107,41 @@ impl FieldSpec {
     }
 }
 
-/// Reads `fields`.
-pub(super) fn read(root: &Object<'_>) -> Result<Vec<FieldSpec>, DefinitionError> {
+/// Makes the declared fields.
+pub(super) fn build(entries: Vec<FieldEntry>) -> Result<Vec<FieldSpec>, DefinitionError> {
     let mut fields: Vec<FieldSpec> = Vec::new();
-    for item in root.items("fields")? {
-        let Item::Object(object) = item else {
-            return Err(root.error("fields", "must be a list of objects"));
-        };
-        let field = read_one(&object)?;
+    for (at, entry) in entries.into_iter().enumerate() {
+        let path = |key: &str| format!("fields[{at}].{key}");
+        let field = build_one(entry).map_err(|(key, problem)| DefinitionError::field(path(key), problem))?;
         if fields.iter().any(|known| known.name == field.name) {
-            return Err(object.error("name", "is declared twice"));
+            return Err(DefinitionError::field(path("name"), "is declared twice"));
         }
         fields.push(field);
     }
     Ok(fields)
 }
 
-fn read_one(object: &Object<'_>) -> Result<FieldSpec, DefinitionError> {
-    let name = object.required("name")?;
-    if !is_field_name(name) {
-        return Err(object.error("name", "must start with a letter, then lower-case letters, digits and `_`"));
-    }
-    if super::kind::is_credential(name)
-        || matches!(name, "refresh_token" | "id_token" | "client_id" | "client_secret" | BASE_URL)
+fn build_one(entry: FieldEntry) -> Result<FieldSpec, (&'static str, String)> {
+    let name = entry.name.0;
+    if super::kind::is_credential(&name)
+        || matches!(name.as_str(), "refresh_token" | "id_token" | "client_id" | "client_secret" | BASE_URL)
     {
-        return Err(object.error("name", format_args!("`{name}` exists already")));
+        return Err(("name", format!("`{name}` exists already")));
     }
     let field = FieldSpec {
-        name: name.into(),
-        label: object.string("label")?.unwrap_or(name).into(),
-        secret: object.flag("secret", false)?,
-        env_var: environment::variable(object, "env_var")?,
-        pattern: form::pattern(object)?,
-        hint: object.owned("key_pattern_hint")?,
-        default: object.owned("default")?,
-        optional: object.flag("optional", false)?,
+        label: entry.label.map_or_else(|| name.clone(), |label| label.0),
+        name,
+        secret: entry.secret.unwrap_or(false),
+        env_var: entry.env_var.map(|variable| variable.0),
+        pattern: entry.key_pattern.map(|pattern| pattern.0),
+        hint: entry.key_pattern_hint.map(|hint| hint.0),
+        default: entry.default.map(|default| default.0),
+        optional: entry.optional.unwrap_or(false),
     };
     match &field.default {
-        Some(default) => field.check(default).map_err(|error| object.error("default", error))?,
+        Some(default) => field.check(default).map_err(|error| ("default", error.to_string()))?,
         None if field.secret && field.optional => {
-            return Err(object.error("optional", "a secret field cannot be optional"));
+            return Err(("optional", "a secret field cannot be optional".into()));
         }
         None => {}
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::read::Object;
-use super::{DefinitionError, environment};
+use super::DefinitionError;
+use super::document::{BasicEntry, ClearEntry, FormEntry, PlacementEntry};
+use super::shape::ValueTemplate;
 use crate::pattern::ValuePattern;
 use crate::placement::{Placement, Slot, SlotName, ValueForm};
-use crate::template::Template;
+use crate::template::{Piece, Template};
 
 /// Fields that the exchange itself owns (RFC 9110 7.6.1, 7.2, 8.6, 11.7): no credential stands there.
 const REFUSED_HEADERS: &[&str] = &[
@@ -42,137 +43,113 @@ pub(super) struct Form {
     pub(super) placement: Placement,
 }
 
-/// Reads a block for the credential that stands in `field`.
-pub(super) fn read(block: &Object<'_>, field: &str) -> Result<Form, DefinitionError> {
+/// Makes the form of the credential that stands in `field` from the block at `path`.
+pub(super) fn build(path: &str, entry: FormEntry, field: &str) -> Result<Form, DefinitionError> {
+    let placement = placement(path, &entry, field)?;
     Ok(Form {
-        label: block.owned("label")?,
-        env_var: environment::variable(block, "env_var")?,
-        pattern: pattern(block)?,
-        hint: block.owned("key_pattern_hint")?,
-        placement: placement(block, field)?,
+        label: entry.label.map(|label| label.0),
+        env_var: entry.env_var.map(|variable| variable.0),
+        pattern: entry.key_pattern.map(|pattern| pattern.0),
+        hint: entry.key_pattern_hint.map(|hint| hint.0),
+        placement,
     })
 }
 
-/// Reads `key_pattern`.
-pub(super) fn pattern(block: &Object<'_>) -> Result<Option<ValuePattern>, DefinitionError> {
-    let text = block.string("key_pattern")?;
-    text.map(ValuePattern::new).transpose().map_err(|error| block.error("key_pattern", error))
-}
-
-fn placement(block: &Object<'_>, field: &str) -> Result<Placement, DefinitionError> {
-    let mut placement = match block.object("placement")? {
-        Some(explicit) => explicit_placement(&explicit)?,
+fn placement(path: &str, entry: &FormEntry, field: &str) -> Result<Placement, DefinitionError> {
+    let mut placement = match &entry.placement {
+        Some(explicit) => explicit_placement(&format!("{path}.placement"), explicit)?,
         None => Placement {
-            slots: vec![header_slot(block, field)?],
+            slots: vec![header_slot(path, entry, field)?],
             clear: Vec::new(),
             variants: BTreeMap::new(),
         },
     };
-    placement.clear.extend(cleared(block)?);
-    check_slots(block, &placement, field)?;
-    if let Some(variants) = block.object("variants")? {
-        for name in variants.keys() {
-            placement.variants.insert(name.to_owned(), variant(&variants, name, field)?);
+    placement.clear.extend(cleared(path, entry.clear.as_ref())?);
+    check_slots(path, &placement, field)?;
+    for (name, variant) in entry.variants.iter().flatten() {
+        let path = format!("{path}.variants.{name}");
+        if !crate::template::is_field_name(name) {
+            return Err(DefinitionError::field(path, "must be named by lower-case letters, digits and `_`"));
         }
+        let variant = explicit_placement(&path, variant)?;
+        check_slots(&path, &variant, field)?;
+        placement.variants.insert(name.clone(), variant);
     }
-    Ok(placement)
-}
-
-fn variant(variants: &Object<'_>, name: &str, field: &str) -> Result<Placement, DefinitionError> {
-    if !crate::template::is_field_name(name) {
-        return Err(variants.error(name, "must be named by lower-case letters, digits and `_`"));
-    }
-    let block = variants.object(name)?.ok_or_else(|| variants.error(name, "must be an object"))?;
-    let placement = explicit_placement(&block)?;
-    check_slots(&block, &placement, field)?;
     Ok(placement)
 }
 
 /// `header_name` and `header_prefix`: a header of one field, behind a scheme's name.
-fn header_slot(block: &Object<'_>, field: &str) -> Result<Slot, DefinitionError> {
-    let name = block.string("header_name")?.unwrap_or("Authorization");
-    let prefix = match block.string("header_prefix")? {
-        Some(prefix) => prefix.trim_end(),
-        None if block.is_null("header_prefix") => "",
+fn header_slot(path: &str, entry: &FormEntry, field: &str) -> Result<Slot, DefinitionError> {
+    let name = entry.header_name.as_ref().map_or("authorization", |name| &name.0);
+    let prefix = match &entry.header_prefix {
+        Some(Some(prefix)) => prefix.0.trim_end(),
+        Some(None) => "",
         None => "Bearer",
     };
     let space = if prefix.is_empty() { "" } else { " " };
     let value = header_value(&format!("{prefix}{space}{{{field}}}"))
-        .map_err(|problem| block.error("header_prefix", problem))?;
-    let name = header_name(name).map_err(|problem| block.error("header_name", problem))?;
-    Ok(Slot::Header { name, value: ValueForm::Text(value) })
+        .map_err(|problem| DefinitionError::field(format!("{path}.header_prefix"), problem))?;
+    Ok(Slot::Header { name: name.into(), value: ValueForm::Text(value) })
 }
 
 /// `headers`, `query` and `basic`, with `clear` beside them.
-fn explicit_placement(block: &Object<'_>) -> Result<Placement, DefinitionError> {
+fn explicit_placement(path: &str, entry: &PlacementEntry) -> Result<Placement, DefinitionError> {
     let mut slots = Vec::new();
-    if let Some(headers) = block.object("headers")? {
-        for key in headers.keys() {
-            let name = header_name(key).map_err(|problem| headers.error(key, problem))?;
-            let value =
-                header_value(headers.required(key)?).map_err(|problem| headers.error(key, problem))?;
-            slots.push(Slot::Header { name, value: ValueForm::Text(value) });
-        }
+    for (key, ValueTemplate(value)) in entry.headers.iter().flatten() {
+        let name = header_name(key)
+            .map_err(|problem| DefinitionError::field(format!("{path}.headers.{key}"), problem))?;
+        slots.push(Slot::Header { name, value: ValueForm::Text(value.clone()) });
     }
-    if let Some(basic) = block.object("basic")? {
-        slots.push(Slot::Header { name: "authorization".into(), value: basic_value(&basic)? });
+    if let Some(basic) = &entry.basic {
+        slots.push(Slot::Header { name: "authorization".into(), value: basic_value(path, basic)? });
     }
-    if let Some(query) = block.object("query")? {
-        for key in query.keys() {
-            let name = query_name(key).map_err(|problem| query.error(key, problem))?;
-            let value = header_value(query.required(key)?).map_err(|problem| query.error(key, problem))?;
-            slots.push(Slot::Query { name, value: ValueForm::Text(value) });
-        }
+    for (key, ValueTemplate(value)) in entry.query.iter().flatten() {
+        let name = query_name(key)
+            .map_err(|problem| DefinitionError::field(format!("{path}.query.{key}"), problem))?;
+        slots.push(Slot::Query { name, value: ValueForm::Text(value.clone()) });
     }
-    Ok(Placement { slots, clear: cleared(block)?, variants: BTreeMap::new() })
+    Ok(Placement { slots, clear: cleared(path, entry.clear.as_ref())?, variants: BTreeMap::new() })
 }
 
-fn basic_value(basic: &Object<'_>) -> Result<ValueForm, DefinitionError> {
-    let part = |key: &str| {
-        let text = basic.string(key)?.unwrap_or_default();
-        header_value(text).map_err(|problem| basic.error(key, problem))
+fn basic_value(path: &str, entry: &BasicEntry) -> Result<ValueForm, DefinitionError> {
+    let part =
+        |text: &Option<ValueTemplate>| text.as_ref().map_or_else(Template::default, |text| text.0.clone());
+    let username = part(&entry.username);
+    let colon = |piece: &Piece| matches!(piece, Piece::Literal(text) if text.contains(':'));
+    if username.pieces().iter().any(colon) {
+        return Err(DefinitionError::field(format!("{path}.basic.username"), "must not contain a colon"));
+    }
+    Ok(ValueForm::Basic { username, password: part(&entry.password) })
+}
+
+fn cleared(path: &str, entry: Option<&ClearEntry>) -> Result<Vec<SlotName>, DefinitionError> {
+    let Some(clear) = entry else { return Ok(Vec::new()) };
+    let headers = clear.headers.0.iter().map(|text| (header_name(&text.0).map(SlotName::Header), "headers"));
+    let query = clear.query.0.iter().map(|text| (query_name(&text.0).map(SlotName::Query), "query"));
+    let named = |(name, list): (Result<SlotName, String>, &str)| {
+        name.map_err(|problem| DefinitionError::field(format!("{path}.clear.{list}"), problem))
     };
-    let username = part("username")?;
-    if username
-        .pieces()
-        .iter()
-        .any(|piece| matches!(piece, crate::template::Piece::Literal(text) if text.contains(':')))
-    {
-        return Err(basic.error("username", "must not contain a colon"));
-    }
-    Ok(ValueForm::Basic { username, password: part("password")? })
+    headers.chain(query).map(named).collect()
 }
 
-fn cleared(block: &Object<'_>) -> Result<Vec<SlotName>, DefinitionError> {
-    let Some(clear) = block.object("clear")? else { return Ok(Vec::new()) };
-    let mut names = Vec::new();
-    for name in clear.strings("headers")? {
-        names.push(SlotName::Header(header_name(name).map_err(|problem| clear.error("headers", problem))?));
-    }
-    for name in clear.strings("query")? {
-        names.push(SlotName::Query(query_name(name).map_err(|problem| clear.error("query", problem))?));
-    }
-    Ok(names)
-}
-
-fn check_slots(block: &Object<'_>, placement: &Placement, field: &str) -> Result<(), DefinitionError> {
+fn check_slots(path: &str, placement: &Placement, field: &str) -> Result<(), DefinitionError> {
     let mut names: Vec<SlotName> =
         placement.slots.iter().map(Slot::name).chain(placement.clear.iter().cloned()).collect();
     names.sort_unstable();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(block.error("", "sets or clears one place twice"));
+        return Err(DefinitionError::field(path, "sets or clears one place twice"));
     }
     if placement.slots.iter().any(|slot| slot.value().fields().is_empty()) {
-        return Err(block.error("", "sets a place to a text without any field"));
+        return Err(DefinitionError::field(path, "sets a place to a text without any field"));
     }
     if !placement.slots.iter().any(|slot| slot.value().fields().contains(&field)) {
-        return Err(block.error("", format_args!("places `{{{field}}}` nowhere")));
+        return Err(DefinitionError::field(path, format_args!("places `{{{field}}}` nowhere")));
     }
     Ok(())
 }
 
 /// A field name (RFC 9110 5.1) that a credential may stand in, in lower case.
-fn header_name(name: &str) -> Result<String, String> {
+pub(super) fn header_name(name: &str) -> Result<String, String> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let lower = name.to_ascii_lowercase();
     if !(1..=128).contains(&name.len()) || !name.bytes().all(token) {
@@ -197,7 +174,7 @@ fn query_name(name: &str) -> Result<String, String> {
 }
 
 /// A template whose literal parts a header value can carry (RFC 9110 5.5).
-fn header_value(text: &str) -> Result<Template, String> {
+pub(super) fn header_value(text: &str) -> Result<Template, String> {
     let visible = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if !visible || text.starts_with(' ') || text.ends_with(' ') {
         return Err("must be visible ASCII, without spaces around it".into());

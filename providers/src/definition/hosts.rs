@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::DefinitionError;
-use super::read::{Item, Object};
+use super::document::HostEntry;
+use super::{AuthType, DefinitionError};
 use crate::claim::Claim;
 use crate::suffix;
 use crate::template::{BASE_URL, Piece, Template, TemplateError};
@@ -24,6 +24,8 @@ pub(super) struct Hosts {
 struct HostUrl {
     form: HostForm,
     variant: Option<String>,
+    /// The only kind of credential that goes there.
+    auth_type: Option<AuthType>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,20 +35,19 @@ enum HostForm {
     Template(Template),
 }
 
-/// Reads `host_url` (or `api_url`) and `domains`.
-pub(super) fn read(root: &Object<'_>) -> Result<Hosts, DefinitionError> {
-    let key = root.spelling("host_url", "api_url")?;
-    let domains = root.strings("domains")?.into_iter().map(str::to_ascii_lowercase).collect();
+/// Makes the hosts from `host_url` and `domains`.
+pub(super) fn build(entries: Vec<HostEntry>, domains: Vec<String>) -> Result<Hosts, DefinitionError> {
+    let domains = domains.into_iter().map(|domain| domain.to_ascii_lowercase()).collect();
     let mut hosts = Hosts { entries: Vec::new(), domains };
-    for (at, item) in root.items(key)?.into_iter().enumerate() {
-        let place = format!("{key}[{at}]");
-        let (text, variant) = match item {
-            Item::Text(text) => (text, None),
-            Item::Object(object) => (object.required("url")?, Some(object.required("variant")?.to_owned())),
+    for (at, entry) in entries.into_iter().enumerate() {
+        let failed = |problem: String| DefinitionError::field(format!("host_url[{at}]"), problem);
+        let (text, variant, auth_type) = match entry {
+            HostEntry::Text(text) => (text, None, None),
+            HostEntry::Conditional(host) => (host.url.0, host.variant.map(|name| name.0), host.auth_type),
         };
-        let form = host_form(text).map_err(|error| root.error(&place, error))?;
-        let entry = HostUrl { form, variant };
-        entry.check(&hosts.domains).map_err(|problem| root.error(&place, problem))?;
+        let form = host_form(&text).map_err(|error| failed(error.to_string()))?;
+        let entry = HostUrl { form, variant, auth_type };
+        entry.check(&hosts.domains).map_err(failed)?;
         hosts.entries.push(entry);
     }
     Ok(hosts)
@@ -61,27 +62,46 @@ fn host_form(text: &str) -> Result<HostForm, crate::template::TemplateSyntaxErro
 }
 
 impl Hosts {
-    /// The names of all fields in the hosts.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter_map(HostUrl::template).flat_map(Template::fields)
+    /// The names of the fields in the hosts for a kind of credential, or for any.
+    pub(super) fn fields(&self, auth: Option<AuthType>) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(move |entry| entry.takes(auth)).flat_map(HostUrl::fields)
     }
 
-    /// The variants that the hosts name.
-    pub(super) fn variants(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter_map(|entry| entry.variant.as_deref())
+    /// The variants that the hosts for a kind of credential name.
+    pub(super) fn variants(&self, auth: AuthType) -> impl Iterator<Item = &str> {
+        let entries = self.entries.iter().filter(move |entry| entry.takes(Some(auth)));
+        entries.filter_map(|entry| entry.variant.as_deref())
     }
 
-    pub(super) fn claims(&self, values: &BTreeMap<String, String>) -> Result<Vec<Claim>, TemplateError> {
-        self.entries.iter().map(|entry| entry.claim(&self.domains, values)).collect()
+    /// The claims of a kind of credential. A host is left out when a field in it is in `absent`.
+    pub(super) fn claims(
+        &self,
+        auth: AuthType,
+        values: &BTreeMap<String, String>,
+        absent: &[&str],
+    ) -> Result<Vec<Claim>, TemplateError> {
+        let entries = self.entries.iter().filter(|entry| entry.takes(Some(auth)));
+        let given = entries.filter(|entry| !entry.fields().any(|field| absent.contains(&field)));
+        given.map(|entry| entry.claim(&self.domains, values)).collect()
+    }
+
+    /// The claims whose fields all have a value.
+    pub(super) fn filled(&self, values: &BTreeMap<String, String>) -> impl Iterator<Item = Claim> {
+        self.entries.iter().filter_map(|entry| entry.claim(&self.domains, values).ok())
     }
 }
 
 impl HostUrl {
-    fn template(&self) -> Option<&Template> {
-        match &self.form {
+    fn takes(&self, auth: Option<AuthType>) -> bool {
+        self.auth_type.is_none() || auth.is_none() || self.auth_type == auth
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &str> {
+        let template = match &self.form {
             HostForm::Template(template) => Some(template),
             HostForm::Regex(_) => None,
-        }
+        };
+        template.into_iter().flat_map(Template::fields)
     }
 
     fn claim(&self, domains: &[String], values: &BTreeMap<String, String>) -> Result<Claim, TemplateError> {

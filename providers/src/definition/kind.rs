@@ -1,7 +1,11 @@
 //! The kinds of credential, and the flows that yield them.
 
+use schemars::JsonSchema;
+
 /// The kind of credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, JsonSchema,
+)]
 pub enum AuthType {
     /// An access token, obtained by a flow or typed in.
     #[serde(rename = "oauth2")]
@@ -12,7 +16,7 @@ pub enum AuthType {
 }
 
 /// A login protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlowType {
     /// Authorization code with PKCE (RFC 7636).

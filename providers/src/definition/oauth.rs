@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::read::Object;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::document::EndpointsEntry;
+use super::shape::{UrlTemplate, line, lines, off, on};
 use super::{DefinitionError, FlowType};
 use crate::template::{Template, TemplateError};
 use crate::url;
@@ -10,7 +14,6 @@ use crate::url;
 /// The endpoints of a definition, their templates unfilled.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Urls {
-    /// With the JSON path of each, for the error messages.
     list: Vec<(Role, Template)>,
 }
 
@@ -23,15 +26,6 @@ enum Role {
     DeviceAuthorization,
     Registration,
 }
-
-const ROLES: &[(Role, &str)] = &[
-    (Role::Authorization, "authorization_url"),
-    (Role::Token, "token_url"),
-    (Role::Revocation, "revocation_url"),
-    (Role::Introspection, "introspection_url"),
-    (Role::DeviceAuthorization, "device_authorization_url"),
-    (Role::Registration, "registration_endpoint"),
-];
 
 /// The URLs of a provider's authorization server (RFC 8414), filled for one connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,70 +55,236 @@ pub struct Endpoint {
     pub path: String,
 }
 
-/// What the `oauth` block says besides its URLs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the `oauth` block says besides its URLs: what an authorization server wants that RFC 6749 leaves open.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(default, expecting = "an object")]
+#[non_exhaustive]
 pub struct OAuth {
     /// Asked for unless the user names others.
+    #[serde(deserialize_with = "lines")]
     pub scopes: Vec<String>,
-    /// Whether the server takes PKCE (RFC 7636).
+    /// What stands between scopes; a space (RFC 6749 3.3) unless said otherwise.
+    #[serde(deserialize_with = "line")]
+    pub scope_separator: Option<String>,
+    /// The parameter that carries the scopes, when it is not `scope`.
+    #[serde(deserialize_with = "line")]
+    pub scope_param: Option<String>,
+    /// Whether the server takes PKCE (RFC 7636); it does unless said otherwise.
+    #[serde(default = "yes", deserialize_with = "on")]
     pub pkce: bool,
     /// Whether the server has the device flow (RFC 8628).
+    #[serde(alias = "supports_device_code", deserialize_with = "off")]
     pub supports_device_flow: bool,
     /// Whether clients can register themselves (RFC 7591).
+    #[serde(deserialize_with = "off")]
     pub supports_dcr: bool,
+    /// How the token endpoint wants the client's id and secret.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// What becomes of a refresh token when it is used.
+    pub refresh_tokens: Option<RefreshTokens>,
+    /// Further parameters of the authorization request.
+    pub authorize_params: BTreeMap<String, String>,
+    /// Where in the token response the tokens stand (RFC 6901), when not at the top.
+    #[serde(deserialize_with = "line")]
+    pub token_pointer: Option<String>,
+    /// The media type that the token endpoint must be asked for.
+    #[serde(deserialize_with = "line")]
+    pub token_accept: Option<String>,
+    /// How the token request is written; a form (RFC 6749 4.1.3) unless said otherwise.
+    pub token_body: Option<RequestBody>,
+    /// How a token is revoked, where it differs from RFC 7009.
+    pub revocation: Option<Revocation>,
+    /// The resource that the token is for (RFC 8707).
+    #[serde(deserialize_with = "line")]
+    pub resource: Option<String>,
+    /// Which redirect URIs the vendor accepts, when not loopback ones (RFC 8252 7.3).
+    pub redirect: Option<Redirect>,
+    /// A request that tells whose token it is.
+    pub account: Option<Account>,
 }
 
-/// Reads the block and, beside it, Python's `registration`.
-pub(super) fn read(
-    root: &Object<'_>,
-    block: &Object<'_>,
+/// Client authentication at the token endpoint (RFC 6749 2.3, RFC 7523).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// A public client: its id alone.
+    None,
+    /// `Authorization: Basic`.
+    Basic,
+    /// `client_secret` in the body.
+    Post,
+    /// A signed assertion.
+    PrivateKeyJwt,
+}
+
+/// What becomes of a refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RefreshTokens {
+    /// There are none.
+    None,
+    /// The same one is used again.
+    Reusable,
+    /// Each use yields a new one, and the old one ends.
+    Rotating,
+}
+
+/// How a request to the authorization server is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RequestBody {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// Which redirect URIs a vendor accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Redirect {
+    /// `http` on a loopback address or `localhost`.
+    Loopback,
+    /// Only `https`: the answer has to be pasted.
+    HttpsOnly,
+}
+
+/// How a token is revoked, where it differs from RFC 7009.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(default, expecting = "an object")]
+#[non_exhaustive]
+pub struct Revocation {
+    /// The method, when it is not POST.
+    #[serde(deserialize_with = "line")]
+    pub method: Option<String>,
+    /// How the client shows who it is, when otherwise than at the token endpoint.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// What the parameter with the token is called, when not `token`.
+    #[serde(deserialize_with = "line")]
+    pub token_param: Option<String>,
+    /// How the request is written, when not as a form.
+    pub body: Option<RequestBody>,
+}
+
+/// A request that tells whose token it is. Pointers into the JSON answer (RFC 6901).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `url` and `id`")]
+#[non_exhaustive]
+pub struct Account {
+    /// Within the hosts of the definition.
+    pub url: String,
+    /// Where the account's id stands.
+    pub id: String,
+    /// Where a name for people stands.
+    #[serde(default, deserialize_with = "line")]
+    pub label: Option<String>,
+}
+
+/// Parameters of the authorization request that belong to the flow itself (RFC 6749 4.1.1, 7636, 8707, OpenID Connect).
+const FLOW_PARAMS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
+fn yes() -> bool {
+    true
+}
+
+impl OAuth {
+    /// What a type alone cannot say.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let named =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        if let Some(name) = self.authorize_params.keys().find(|name| FLOW_PARAMS.contains(&name.as_str())) {
+            return Err(("authorize_params", format!("`{name}` belongs to the flow itself")));
+        }
+        if self
+            .authorize_params
+            .iter()
+            .any(|(name, value)| !named(name) || value.chars().any(char::is_control))
+        {
+            return Err(("authorize_params", "are plain names and texts of one line".into()));
+        }
+        if self.scope_param.as_deref().is_some_and(|name| !named(name) || name.is_empty()) {
+            return Err(("scope_param", "must be a plain name".into()));
+        }
+        if let Some(pointer) = &self.token_pointer
+            && !is_pointer(pointer)
+        {
+            return Err(("token_pointer", "must be a JSON pointer".into()));
+        }
+        if let Some(account) = &self.account {
+            url::parse(&account.url).map_err(|error| ("account.url", error.to_string()))?;
+            let pointers = std::iter::once(&account.id).chain(&account.label);
+            if pointers.into_iter().any(|pointer| !is_pointer(pointer)) {
+                return Err(("account", "holds a text that is no JSON pointer".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_pointer(text: &str) -> bool {
+    text.starts_with('/') && !text.chars().any(char::is_control)
+}
+
+/// Makes the block's settings and endpoints; `registration` is the Python edition's place of one of them.
+pub(super) fn build(
+    settings: OAuth,
+    endpoints: EndpointsEntry,
+    registration: Option<UrlTemplate>,
     flow: FlowType,
 ) -> Result<(OAuth, Urls), DefinitionError> {
-    let mut urls = Urls::default();
-    for (role, key) in ROLES {
-        urls.push(*role, block, key)?;
+    let failed = |key: &str, problem: String| DefinitionError::field(format!("oauth.{key}"), problem);
+    let given = [
+        (Role::Authorization, endpoints.authorization_url),
+        (Role::Token, endpoints.token_url),
+        (Role::Revocation, endpoints.revocation_url),
+        (Role::Introspection, endpoints.introspection_url),
+        (Role::DeviceAuthorization, endpoints.device_authorization_url),
+        (Role::Registration, endpoints.registration_endpoint.or(registration)),
+    ];
+    let list = given.into_iter().filter_map(|(role, url)| Some((role, url?.0))).collect();
+    let urls = Urls { list };
+    if let Some(key) = urls.lacks(flow, &settings) {
+        return Err(failed(key, "is required".into()));
     }
-    if let Some(registration) = root.object("registration")?
-        && !urls.has(Role::Registration)
-    {
-        urls.push(Role::Registration, &registration, "registration_endpoint")?;
-    }
-    let device_flow = block.spelling("supports_device_flow", "supports_device_code")?;
-    let oauth = OAuth {
-        scopes: block.strings("scopes")?.into_iter().map(str::to_owned).collect(),
-        pkce: block.flag("pkce", true)?,
-        supports_device_flow: block.flag(device_flow, false)?,
-        supports_dcr: block.flag("supports_dcr", false)?,
-    };
-    urls.require(block, flow, &oauth)?;
-    Ok((oauth, urls))
+    settings.check().map_err(|(key, problem)| failed(key, problem))?;
+    Ok((settings, urls))
 }
 
 impl Urls {
-    fn push(&mut self, role: Role, block: &Object<'_>, key: &str) -> Result<(), DefinitionError> {
-        let Some(text) = block.string(key)? else { return Ok(()) };
-        let template: Template = text.parse().map_err(|error| block.error(key, error))?;
-        let sample = super::hosts::sample(&template).map_err(|error| block.error(key, error))?;
-        url::parse(&sample).map_err(|error| block.error(key, error))?;
-        self.list.push((role, template));
-        Ok(())
-    }
-
     fn has(&self, role: Role) -> bool {
         self.list.iter().any(|(own, _)| *own == role)
     }
 
-    fn require(&self, block: &Object<'_>, flow: FlowType, oauth: &OAuth) -> Result<(), DefinitionError> {
+    fn lacks(&self, flow: FlowType, oauth: &OAuth) -> Option<&'static str> {
         let device = flow == FlowType::DeviceCode;
+        // A server that says where its endpoints are (RFC 9728, 8414) need not be described here.
+        let discovered = flow == FlowType::DcrPkce && oauth.resource.is_some();
+        let device_flow = device || oauth.supports_device_flow;
         let needed = [
-            (Role::Token, "token_url", true),
-            (Role::Authorization, "authorization_url", !device),
-            (Role::DeviceAuthorization, "device_authorization_url", device || oauth.supports_device_flow),
+            (Role::Token, "token_url", !discovered),
+            (Role::Authorization, "authorization_url", !device && !discovered),
+            (Role::DeviceAuthorization, "device_authorization_url", device_flow),
         ];
-        match needed.iter().find(|(role, _, needed)| *needed && !self.has(*role)) {
-            Some((_, key, _)) => Err(block.error(key, "is required")),
-            None => Ok(()),
-        }
+        let missing = needed.iter().find(|(role, _, needed)| *needed && !self.has(*role));
+        missing.map(|(_, key, _)| *key)
     }
 
     /// The names of all fields in the URLs.

@@ -1,124 +1,139 @@
-//! From a JSON value to a definition: each part in turn, then what must hold between the parts.
+//! From a JSON value to a definition: the document as serde reads it, each part in turn, then what must hold between
+//! the parts.
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::read::Object;
+use super::document::{Document, EndpointsEntry, FormEntry};
 use super::{
-    AuthType, DefinitionError, FlowType, OAuthPart, ProviderDefinition, environment, field, form, hosts,
-    oauth,
+    AuthType, DefinitionError, FlowType, OAuth, OAuthPart, ProviderDefinition, SCHEMA_VERSION, environment,
+    field, form, hosts, oauth,
 };
 use crate::template::BASE_URL;
-use crate::url;
+
+/// Two spellings of a field: ours, and the Python edition's.
+pub(super) const SPELLINGS: &[(&str, &str)] =
+    &[("host_url", "api_url"), ("docs", "docs_url"), ("supports_device_flow", "supports_device_code")];
 
 /// Reads a definition.
 pub(super) fn definition(mut raw: Value) -> Result<ProviderDefinition, DefinitionError> {
-    if let Value::Object(map) = &mut raw {
-        map.remove("connections");
+    let Value::Object(map) = &mut raw else { return Err(DefinitionError::NotAnObject) };
+    map.remove("connections");
+    if let Some(version) = map.get("schema_version").filter(|version| !version.is_null())
+        && *version != SCHEMA_VERSION
+    {
+        let problem = format!("is {version}; this version of authsome knows {SCHEMA_VERSION} alone");
+        return Err(DefinitionError::field("schema_version", problem));
     }
-    let root = Object::root(&raw)?;
-    schema_version(&root)?;
-    let name = name(&root)?;
-    let (auth_type, flow) = kind(&root)?;
-    let (oauth, api_key) = credentials(&root, auth_type, flow)?;
-    let fields = field::read(&root)?;
-    let docs = root.spelling("docs", "docs_url")?;
-    let (client_id_env, client_secret_env) = client(&root)?;
+    spelled_once(&raw)?;
+    let document = read::<Document>(&raw, "")?;
+    let definition = build(document)?;
+    consistent(&definition)?;
+    Ok(ProviderDefinition { raw, ..definition })
+}
+
+fn spelled_once(raw: &Value) -> Result<(), DefinitionError> {
+    for (block, object) in [("", raw), ("oauth.", &raw["oauth"])] {
+        let twice =
+            SPELLINGS.iter().find(|(ours, theirs)| !object[*ours].is_null() && !object[*theirs].is_null());
+        if let Some((ours, theirs)) = twice {
+            let problem = format!("means the same as `{ours}`, which is given too");
+            return Err(DefinitionError::field(format!("{block}{theirs}"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a part of the document that stands at `path`.
+fn read<'a, T: Deserialize<'a>>(value: &'a Value, path: &str) -> Result<T, DefinitionError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inner = error.path().to_string();
+        let inner = if inner == "." { "" } else { &inner };
+        let message = error.inner().to_string();
+        let (missing, problem) = reworded(&message);
+        let steps = [path, inner, missing].into_iter().filter(|step| !step.is_empty());
+        DefinitionError::field(steps.collect::<Vec<_>>().join("."), problem)
+    })
+}
+
+/// Serde's complaint in the words of the others: a field that is missing in the place, and what is wrong.
+fn reworded(message: &str) -> (&str, String) {
+    let field = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    if let Some(field) = field {
+        return (field, "is required".into());
+    }
+    let unexpected = ["invalid type: ", "unknown variant ", "invalid value: "];
+    let found = unexpected.iter().find_map(|start| message.strip_prefix(start)?.split_once(", expected "));
+    (
+        "",
+        found.map_or_else(
+            || message.to_owned(),
+            |(found, expected)| format!("must be {expected}, not {found}"),
+        ),
+    )
+}
+
+fn build(document: Document) -> Result<ProviderDefinition, DefinitionError> {
+    let (name, auth_type, flow) = (document.name.0, document.auth_type, document.flow);
+    if flow.auth_type() != auth_type {
+        let problem = format!("`{}` does not fit the auth_type `{}`", flow.as_str(), auth_type.as_str());
+        return Err(DefinitionError::field("flow", problem));
+    }
+    let registration = document.registration.and_then(|registration| registration.registration_endpoint);
+    let (oauth, inner_base) = match &document.oauth {
+        Some(block) => oauth_part(block, registration, flow).map(|(part, base)| (Some(part), base))?,
+        None => (None, None),
+    };
+    let key = AuthType::ApiKey.credential_field();
+    let api_key = document.api_key.map(|entry| form::build("api_key", entry, key)).transpose()?;
+    let block = if auth_type == AuthType::OAuth2 { "oauth" } else { "api_key" };
+    if (auth_type == AuthType::OAuth2 && oauth.is_none())
+        || (auth_type == AuthType::ApiKey && api_key.is_none())
+    {
+        let problem = format!("is required by the auth_type `{}`", auth_type.as_str());
+        return Err(DefinitionError::field(block, problem));
+    }
+    let fields = field::build(document.fields.0)?;
     let offered = offered(oauth.is_some(), api_key.is_some());
     let exportable: Vec<&str> =
         fields.iter().map(|field| field.name.as_str()).chain([BASE_URL, "tenant"]).collect();
-    let definition = ProviderDefinition {
-        display_name: root.required("display_name")?.to_owned(),
-        docs: root.owned(docs)?,
-        placeholder: placeholder(&root)?,
-        base_url: base_url(&root)?,
-        hosts: hosts::read(&root)?,
-        exports: environment::exports(&root, &name, &offered, &exportable)?,
+    let exports = environment::exports(document.export.as_ref(), &name, &offered, &exportable)?;
+    let domains = document.domains.0.into_iter().map(|domain| domain.0).collect();
+    let client = document.client.unwrap_or_default();
+    Ok(ProviderDefinition {
+        aliases: document.aliases.0.into_iter().map(|alias| alias.0).collect(),
+        display_name: document.display_name.0,
+        not_routed: document.not_routed.map(|reason| reason.0),
+        docs: document.docs.map(|docs| docs.0),
+        placeholder: document.placeholder.map(|placeholder| placeholder.0),
+        base_url: document.base_url.map(|base| base.0).or(inner_base),
+        hosts: hosts::build(document.host_url.0, domains)?,
+        exports,
         name,
         auth_type,
         flow,
         fields,
         oauth,
         api_key,
-        client_id_env,
-        client_secret_env,
+        client_id_env: client.client_id_env.map(|variable| variable.0),
+        client_secret_env: client.client_secret_env.map(|variable| variable.0),
         raw: Value::Null,
-    };
-    consistent(&root, &definition)?;
-    Ok(ProviderDefinition { raw, ..definition })
+    })
 }
 
-fn schema_version(root: &Object<'_>) -> Result<(), DefinitionError> {
-    match root.get("schema_version") {
-        None => Ok(()),
-        Some(version) if *version == 1 => Ok(()),
-        Some(_) => Err(root.error("schema_version", "must be 1")),
-    }
-}
-
-fn name(root: &Object<'_>) -> Result<String, DefinitionError> {
-    let name = root.required("name")?;
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    let starts = name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    if name.len() > 64 || !starts || !name.bytes().all(inner) {
-        return Err(root.error(
-            "name",
-            "must be up to 64 lower-case letters, digits, `-` and `_`, not starting with these two",
-        ));
-    }
-    Ok(name.into())
-}
-
-fn kind(root: &Object<'_>) -> Result<(AuthType, FlowType), DefinitionError> {
-    let auth_type = match root.required("auth_type")? {
-        "oauth2" => AuthType::OAuth2,
-        "api_key" => AuthType::ApiKey,
-        _ => return Err(root.error("auth_type", "must be `oauth2` or `api_key`")),
-    };
-    let flow = match root.required("flow")? {
-        "pkce" => FlowType::Pkce,
-        "device_code" => FlowType::DeviceCode,
-        "dcr_pkce" => FlowType::DcrPkce,
-        "api_key" => FlowType::ApiKey,
-        _ => return Err(root.error("flow", "must be `pkce`, `device_code`, `dcr_pkce` or `api_key`")),
-    };
-    if flow.auth_type() != auth_type {
-        let problem = format_args!("`{}` does not fit the auth_type `{}`", flow.as_str(), auth_type.as_str())
-            .to_string();
-        return Err(root.error("flow", problem));
-    }
-    Ok((auth_type, flow))
-}
-
-type Credentials = (Option<OAuthPart>, Option<form::Form>);
-
-fn credentials(
-    root: &Object<'_>,
-    auth_type: AuthType,
+/// The OAuth part, and the base URL in it.
+fn oauth_part(
+    block: &Value,
+    registration: Option<super::shape::UrlTemplate>,
     flow: FlowType,
-) -> Result<Credentials, DefinitionError> {
-    let required = match auth_type {
-        AuthType::OAuth2 => "oauth",
-        AuthType::ApiKey => "api_key",
-    };
-    if root.object(required)?.is_none() {
-        return Err(
-            root.error(required, format_args!("is required by the auth_type `{}`", auth_type.as_str()))
-        );
-    }
-    let oauth = match root.object("oauth")? {
-        Some(block) => Some(oauth_part(root, &block, flow)?),
-        None => None,
-    };
-    let api_key = match root.object("api_key")? {
-        Some(block) => Some(form::read(&block, AuthType::ApiKey.credential_field())?),
-        None => None,
-    };
-    Ok((oauth, api_key))
-}
-
-fn oauth_part(root: &Object<'_>, block: &Object<'_>, flow: FlowType) -> Result<OAuthPart, DefinitionError> {
-    let (settings, urls) = oauth::read(root, block, flow)?;
-    Ok(OAuthPart { block: settings, urls, form: form::read(block, AuthType::OAuth2.credential_field())? })
+) -> Result<(OAuthPart, Option<String>), DefinitionError> {
+    let mut endpoints = read::<EndpointsEntry>(block, "oauth")?;
+    let base = endpoints.base_url.take().map(|base| base.0);
+    let settings = read::<OAuth>(block, "oauth")?;
+    let entry = read::<FormEntry>(block, "oauth")?;
+    let (settings, urls) = oauth::build(settings, endpoints, registration, flow)?;
+    let form = form::build("oauth", entry, AuthType::OAuth2.credential_field())?;
+    Ok((OAuthPart { block: settings, urls, form }, base))
 }
 
 fn offered(oauth: bool, api_key: bool) -> Vec<&'static str> {
@@ -126,74 +141,30 @@ fn offered(oauth: bool, api_key: bool) -> Vec<&'static str> {
     all.iter().filter(|(offered, _)| *offered).map(|(_, auth)| auth.credential_field()).collect()
 }
 
-/// The default base URL: here, or in `oauth` where the Python edition has it.
-fn base_url(root: &Object<'_>) -> Result<Option<String>, DefinitionError> {
-    let read = |object: &Object<'_>| match object.string(BASE_URL)? {
-        Some(text) => url::check_base(text).map(Some).map_err(|error| object.error(BASE_URL, error)),
-        None => Ok(None),
-    };
-    if let Some(own) = read(root)? {
-        return Ok(Some(own));
-    }
-    root.object("oauth")?.map_or(Ok(None), |block| read(&block))
-}
-
-fn placeholder(root: &Object<'_>) -> Result<Option<String>, DefinitionError> {
-    let text = root.owned("placeholder")?;
-    let plain = |text: &String| {
-        (16..=256).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-    };
-    match text {
-        Some(text) if !plain(&text) => {
-            Err(root
-                .error("placeholder", "must be at least 16 (and at most 256) letters, digits, `_` and `-`"))
-        }
-        text => Ok(text),
-    }
-}
-
-fn client(root: &Object<'_>) -> Result<(Option<String>, Option<String>), DefinitionError> {
-    let Some(client) = root.object("client")? else { return Ok((None, None)) };
-    Ok((
-        environment::variable(&client, "client_id_env")?,
-        environment::variable(&client, "client_secret_env")?,
-    ))
-}
-
 /// What no part can check alone: every field in a host, URL or placement exists and is fit to stand there.
-fn consistent(root: &Object<'_>, definition: &ProviderDefinition) -> Result<(), DefinitionError> {
+fn consistent(definition: &ProviderDefinition) -> Result<(), DefinitionError> {
     let declared = |name: &str| definition.fields.iter().find(|field| field.name == name);
-    for name in definition.template_fields() {
-        match declared(name) {
-            Some(field) if field.secret => {
-                return Err(
-                    root.error("fields", format_args!("`{name}` is secret and stands in a host or URL"))
-                );
-            }
-            None if !matches!(name, BASE_URL | "tenant") => {
-                return Err(root
-                    .error("fields", format_args!("`{name}` stands in a host or URL and is not declared")));
-            }
-            _ => {}
-        }
+    for name in definition.template_fields(None) {
+        let problem = match declared(name) {
+            Some(field) if field.secret => "is secret and stands in a host or URL",
+            None if !matches!(name, BASE_URL | "tenant") => "stands in a host or URL and is not declared",
+            _ => continue,
+        };
+        return Err(DefinitionError::field("fields", format!("`{name}` {problem}")));
     }
-    for (block, form) in
-        [("oauth", definition.form(AuthType::OAuth2)), ("api_key", definition.form(AuthType::ApiKey))]
-    {
-        let Some(form) = form else { continue };
-        let own = if block == "oauth" { AuthType::OAuth2 } else { AuthType::ApiKey }.credential_field();
-        if let Some(name) =
-            form.placement.fields().into_iter().find(|name| *name != own && declared(name).is_none())
-        {
-            return Err(
-                root.error(block, format_args!("places `{{{name}}}`, which `fields` does not declare"))
-            );
+    for (block, auth) in [("oauth", AuthType::OAuth2), ("api_key", AuthType::ApiKey)] {
+        let Some(form) = definition.form(auth) else { continue };
+        let strange = |name: &&str| *name != auth.credential_field() && declared(name).is_none();
+        if let Some(name) = form.placement.fields().into_iter().find(strange) {
+            let problem = format!("places `{{{name}}}`, which `fields` does not declare");
+            return Err(DefinitionError::field(block, problem));
         }
-        if let Some(name) =
-            definition.hosts.variants().find(|name| !form.placement.variants.contains_key(*name))
-        {
-            return Err(root.error(block, format_args!("lacks the variant `{name}`, which a host names")));
+        let missing = |name: &&str| !form.placement.variants.contains_key(*name);
+        if let Some(name) = definition.hosts.variants(auth).find(missing) {
+            return Err(DefinitionError::field(
+                block,
+                format!("lacks the variant `{name}`, which a host names"),
+            ));
         }
     }
     Ok(())

@@ -99,7 +99,7 @@ fn definitions(desk: &Desk) -> Result<String, Trouble> {
         if provider.overrides_bundled {
             overriding.push(name);
         }
-        let claims = provider.definition.claims(&Default::default()).unwrap_or_default();
+        let claims = provider.definition.fixed_claims();
         if claims.iter().any(|claim| !claim.is_routable()) {
             wrong.push(format!(
                 "providers/{name}.json: a regex that leaves its domain open is not routed; add `domains`"

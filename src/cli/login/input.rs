@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use authsome_providers::{FieldSpec, Provider, Source};
+use authsome_providers::{AuthType, FieldSpec, Provider, Source};
 use zeroize::Zeroizing;
 
 use crate::auth;
@@ -28,6 +28,7 @@ pub(super) type Values = BTreeMap<String, Secret<String>>;
 /// What is asked, and of whom.
 pub(super) struct Asked<'a> {
     pub(super) provider: &'a Provider,
+    pub(super) auth_type: AuthType,
     pub(super) fields: &'a [FieldSpec],
     pub(super) environment: &'a Environment,
     pub(super) output: Output,
@@ -136,12 +137,17 @@ impl Asked<'_> {
     }
 
     fn destination(&self, values: &Values) -> String {
-        let name = self.provider.definition.display_name();
-        format!("the credential of {name} will be sent to {}", self.hosts(values))
+        let definition = &self.provider.definition;
+        let name = definition.display_name();
+        match definition.not_routed() {
+            Some(reason) => format!("the credential of {name} will be stored and sent nowhere: {reason}"),
+            None => format!("the credential of {name} will be sent to {}", self.hosts(values)),
+        }
     }
 
     fn hosts(&self, values: &Values) -> String {
-        destination::hosts(&self.provider.definition, &open_values(self.fields, values)).join(", ")
+        let values = open_values(self.fields, values);
+        destination::hosts(&self.provider.definition, self.auth_type, &values).join(", ")
     }
 }
 

@@ -61,6 +61,7 @@ fn gather(
     let environment = crate::config::load(crate::config::Flags::default(), &variables).unwrap().environment;
     let asked = Asked {
         provider,
+        auth_type: AuthType::ApiKey,
         fields: &fields,
         environment: &environment,
         output: Output::new(false, true, true),
