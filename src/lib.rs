@@ -26,3 +26,7 @@ pub mod cli;
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
+
+#[cfg(feature = "measure")]
+#[doc(hidden)]
+pub mod measure;

@@ -79,7 +79,8 @@ pub(crate) enum Lookup<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     exact: HashMap<Box<str>, Vec<Arc<Route>>>,
-    patterns: Vec<Arc<Route>>,
+    /// Globs and regexes by each domain that they stay within.
+    patterns: HashMap<Box<str>, Vec<Arc<Route>>>,
     endpoints: HashMap<Box<str>, Vec<Endpoint>>,
     ports: BTreeSet<u16>,
     prefer: Vec<String>,
@@ -101,16 +102,15 @@ impl Routes {
             let within = standing != Standing::Connected || bound.contains(&claim.to_string());
             let standing = if within { standing } else { Standing::BindingChanged };
             self.ports.insert(claim.port);
-            let exact = match &claim.pattern {
-                HostPattern::Exact(host) => Some(host.to_string()),
-                _ => None,
+            let table = match claim.pattern {
+                HostPattern::Exact(_) => &mut self.exact,
+                _ => &mut self.patterns,
             };
             let (provider, connection) = (Arc::clone(&provider), Arc::clone(&connection));
             let (prepared, party) = (OnceLock::new(), OnceLock::new());
             let route = Arc::new(Route { provider, connection, claim, standing, prepared, party });
-            match exact {
-                Some(host) => self.exact.entry(host.into()).or_default().push(route),
-                None => self.patterns.push(route),
+            for name in route.claim.permitted_suffix() {
+                table.entry(name.into()).or_default().push(Arc::clone(&route));
             }
         }
         for endpoint in endpoints {
@@ -175,8 +175,7 @@ impl Routes {
     pub(crate) fn lies_at_or_below(&self, name: &str) -> bool {
         let below =
             |host: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        let patterns = self.patterns.iter().flat_map(|route| route.claim.permitted_suffix());
-        self.exact.keys().map(|host| &**host).chain(patterns).any(below)
+        self.exact.keys().chain(self.patterns.keys()).any(|host| below(host))
             || self.ports.iter().any(|port| self.claims_on(name, *port).next().is_some())
     }
 
@@ -191,7 +190,8 @@ impl Routes {
         port: u16,
     ) -> impl Iterator<Item = &'a Arc<Route>> + use<'a, 'n> {
         let exact = self.exact.get(name).into_iter().flatten().filter(move |route| route.claim.port == port);
-        let patterns = self.patterns.iter().filter(move |route| route.claim.matches_host(name, port));
+        let patterns = domains(name).filter_map(|domain| self.patterns.get(domain)).flatten();
+        let patterns = patterns.filter(move |route| route.claim.matches_host(name, port));
         exact.chain(patterns)
     }
 
@@ -212,4 +212,9 @@ impl Routes {
             (Some(first), Some(second)) => Some(first < second),
         }
     }
+}
+
+/// A name and every domain above it, nearest first.
+fn domains(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name), |domain| domain.split_once('.').map(|(_, above)| above))
 }

@@ -9,6 +9,8 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use crate::suffix::{self, OpenDomainError};
 
+/// The longest name (RFC 1035 2.3.4), in bytes.
+const MAX_HOST: usize = 253;
 const MAX_REGEX_BYTES: usize = 512;
 const REGEX_SIZE_LIMIT: usize = 64 * 1024;
 const DFA_SIZE_LIMIT: usize = 256 * 1024;
@@ -142,9 +144,10 @@ impl Glob {
     fn matches(&self, host: &str) -> bool {
         // A star of globset also stands for nothing; a label is never empty. The suffix is cheap to compare, and
         // most hosts are strangers.
+        let mut path = [0; MAX_HOST];
         host.ends_with(&self.text[self.suffix..])
             && !host.split('.').any(str::is_empty)
-            && self.matcher.is_match(host.replace('.', "/"))
+            && as_path(host, &mut path).is_some_and(|path| self.matcher.is_match(path))
     }
 }
 
@@ -173,7 +176,7 @@ fn exact(text: &str) -> Result<String, PatternError> {
     let last = name.rsplit('.').next().unwrap_or(&name);
     let numeric = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
     let loopback = suffix::is_at_or_below(&name, "localhost");
-    if name.len() > 253 || !name.split('.').all(is_label) || numeric || loopback || !name.contains('.') {
+    if name.len() > MAX_HOST || !name.split('.').all(is_label) || numeric || loopback || !name.contains('.') {
         return Err(refused());
     }
     Ok(name)
@@ -190,7 +193,7 @@ fn is_label(label: &str) -> bool {
 fn glob(text: &str) -> Result<Glob, PatternError> {
     let text = text.to_ascii_lowercase();
     let refused = || PatternError::Glob(text.clone());
-    if text.len() > 253 || !text.split('.').all(|label| label == "*" || is_label(label)) {
+    if text.len() > MAX_HOST || !text.split('.').all(|label| label == "*" || is_label(label)) {
         return Err(refused());
     }
     let closed = closed_suffix(&text);
@@ -202,6 +205,15 @@ fn glob(text: &str) -> Result<Glob, PatternError> {
     let matcher = built.map_err(|_| refused())?.compile_matcher();
     let suffix = text.rfind('*').map_or(0, |star| star + 1);
     Ok(Glob { text, suffix, matcher })
+}
+
+/// A host with slashes for its dots, without an allocation: this is asked for each request.
+fn as_path<'a>(host: &str, room: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
+    let path = room.get_mut(..host.len())?;
+    for (to, from) in path.iter_mut().zip(host.bytes()) {
+        *to = if from == b'.' { b'/' } else { from };
+    }
+    std::str::from_utf8(path).ok()
 }
 
 /// The labels right of the last star.

@@ -153,11 +153,11 @@ impl Reference {
         let registry = |name: &String| name.starts_with("pypi:") || name.starts_with("npm:");
         let package =
             self.package.as_ref().is_some_and(registry) && self.version.is_some() && self.path.is_some();
-        (page || file || package) && !self.fields.is_empty() && self.date.as_ref().is_some_and(is_date)
+        (page || file || package) && !self.fields.is_empty() && self.date.as_deref().is_some_and(is_date)
     }
 }
 
-fn is_date(text: &String) -> bool {
+fn is_date(text: &str) -> bool {
     let digits =
         |part: &str, count: usize| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<&str> = text.split('-').collect();
