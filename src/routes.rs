@@ -218,3 +218,6 @@ impl Routes {
 fn domains(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(name), |domain| domain.split_once('.').map(|(_, above)| above))
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,8 +173,8 @@ impl ProviderDefinition {
         let Some(form) = self.form(auth) else { return Vec::new() };
         let in_urls = self.template_fields(Some(auth));
         let mut asked = Vec::new();
-        if in_urls.contains(&BASE_URL) {
-            asked.push(FieldSpec::base_url(self.base_url.clone()));
+        if in_urls.contains(&BASE_URL) && self.declared(BASE_URL).is_none() {
+            asked.push(FieldSpec::base_url());
         }
         if in_urls.contains(&"tenant") && self.declared("tenant").is_none() {
             asked.push(FieldSpec::tenant());
@@ -189,6 +189,9 @@ impl ProviderDefinition {
             AuthType::OAuth2 => "Access token",
             AuthType::ApiKey => "API key",
         };
+        for base_url in asked.iter_mut().filter(|field| field.name == BASE_URL && field.default.is_none()) {
+            base_url.default.clone_from(&self.base_url);
+        }
         asked.push(FieldSpec::credential(auth.credential_field(), label, form));
         asked
     }

@@ -417,17 +417,17 @@ fn flows_that_are_not_built_are_refused_and_a_token_can_be_stored() {
     let place = Place::new();
     let auth = place.auth();
     assert!(auth.check_flow("acme", FlowType::ApiKey).is_ok());
-    for (provider, flow) in [("github", FlowType::Pkce), ("acme", FlowType::DeviceCode)] {
+    for (provider, flow) in [("spotify", FlowType::Pkce), ("acme", FlowType::DeviceCode)] {
         let error = auth.check_flow(provider, flow).unwrap_err();
         assert_eq!((error.name(), error.exit_code()), ("UnsupportedFlowError", 2));
     }
     let oauth = auth.login_fields("acme", Some(AuthType::OAuth2)).unwrap_err();
     assert_eq!(oauth.name(), "UnsupportedAuthTypeError");
-    let fields = auth.login_fields("github", None).unwrap();
+    let fields = auth.login_fields("spotify", None).unwrap();
     let field = fields.last().unwrap().name.clone();
-    let token = Login { provider: "github", values: values(&[(&field, "ghp_canary")]), ..Login::default() };
+    let token = Login { provider: "spotify", values: values(&[(&field, "BQ-canary")]), ..Login::default() };
     assert_eq!(auth.login(&token).unwrap().record.auth_type, AuthType::OAuth2);
-    assert_eq!(auth.access_token("github", None).unwrap().expose(), "ghp_canary");
+    assert_eq!(auth.access_token("spotify", None).unwrap().expose(), "BQ-canary");
 }
 
 #[test]

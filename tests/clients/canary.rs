@@ -48,7 +48,7 @@ const CASES: [Case; 12] = [
         (AUTHORIZATION, "Bearer KEY"),
     ),
     case("anthropic", "sk-ant-cAnaRy-7f3a9c51e2", ("api.anthropic.com", "/v1/models"), ("x-api-key", "KEY")),
-    case("github", ODD, ("api.github.com", "/user"), (AUTHORIZATION, "Bearer KEY")),
+    case("github", "ghp_cAnaRy7f3a9c51e2", ("api.github.com", "/user"), (AUTHORIZATION, "Bearer KEY")),
     case("gitlab", ODD, ("gitlab.com", "/api/v4/user"), (AUTHORIZATION, "Bearer KEY")),
     case(
         "stripe",

@@ -51,7 +51,7 @@ async fn a_tenant_is_fixed_at_login_and_another_tenant_is_a_stranger() {
 
 #[tokio::test]
 async fn a_base_url_given_at_login_takes_the_place_of_the_vendors() {
-    let input = format!("base_url=https://git.acme.test\naccess_token={KEY}\n");
+    let input = format!("base_url=https://git.acme.test\napi_key={KEY}\n");
     let world = connected("gitlab", &input, &["git.acme.test", "gitlab.com"]).await;
     for version in VERSIONS {
         world.client.ask(version, "git.acme.test:443", &Ask::get("/api/v4/user")).await.expect(200);
@@ -81,13 +81,14 @@ async fn a_key_in_a_place_that_the_definition_clears_never_competes() {
 
 #[tokio::test]
 async fn basic_credentials_have_the_key_where_the_vendor_wants_it() {
-    for (provider, host, pair) in
-        [("ashby", "api.ashbyhq.com", format!("{KEY}:")), ("lemlist", "api.lemlist.com", format!(":{KEY}"))]
-    {
+    for (provider, host, path, pair) in [
+        ("ashby", "api.ashbyhq.com", "/candidate.list", format!("{KEY}:")),
+        ("lemlist", "api.lemlist.com", "/api/team", format!(":{KEY}")),
+    ] {
         let world = connected(provider, KEY, &[host]).await;
         let placeholder = basic("authsome-proxy-managed:");
         for version in VERSIONS {
-            let ask = Ask::get("/").header("authorization", &placeholder);
+            let ask = Ask::get(path).header("authorization", &placeholder);
             world.client.ask(version, &format!("{host}:443"), &ask).await.expect(200);
             assert_eq!(world.origin.requests().pop().unwrap().values("authorization"), [basic(&pair)]);
         }

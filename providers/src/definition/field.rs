@@ -71,8 +71,8 @@ impl FieldSpec {
         }
     }
 
-    pub(super) fn base_url(default: Option<String>) -> Self {
-        Self { default, ..Self::plain(BASE_URL, "Base URL") }
+    pub(super) fn base_url() -> Self {
+        Self::plain(BASE_URL, "Base URL")
     }
 
     pub(super) fn tenant() -> Self {
@@ -124,7 +124,7 @@ pub(super) fn build(entries: Vec<FieldEntry>) -> Result<Vec<FieldSpec>, Definiti
 fn build_one(entry: FieldEntry) -> Result<FieldSpec, (&'static str, String)> {
     let name = entry.name.0;
     if super::kind::is_credential(&name)
-        || matches!(name.as_str(), "refresh_token" | "id_token" | "client_id" | "client_secret" | BASE_URL)
+        || matches!(name.as_str(), "refresh_token" | "id_token" | "client_id" | "client_secret")
     {
         return Err(("name", format!("`{name}` exists already")));
     }

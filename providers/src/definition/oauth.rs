@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::document::EndpointsEntry;
-use super::shape::{UrlTemplate, line, lines, off, on};
+use super::shape::{UrlTemplate, line, lines, off, on, url_template};
 use super::{DefinitionError, FlowType};
 use crate::template::{Template, TemplateError};
 use crate::url;
@@ -175,7 +175,7 @@ pub struct Revocation {
 #[serde(expecting = "an object with `url` and `id`")]
 #[non_exhaustive]
 pub struct Account {
-    /// Within the hosts of the definition.
+    /// Within the hosts of the definition; fields may stand in it as in the endpoints.
     pub url: String,
     /// Where the account's id stands.
     pub id: String,
@@ -229,7 +229,7 @@ impl OAuth {
             return Err(("token_pointer", "must be a JSON pointer".into()));
         }
         if let Some(account) = &self.account {
-            url::parse(&account.url).map_err(|error| ("account.url", error.to_string()))?;
+            url_template(account.url.clone()).map_err(|problem| ("account.url", problem))?;
             let pointers = std::iter::once(&account.id).chain(&account.label);
             if pointers.into_iter().any(|pointer| !is_pointer(pointer)) {
                 return Err(("account", "holds a text that is no JSON pointer".into()));

@@ -117,7 +117,7 @@ fn variable(text: String) -> Result<String, String> {
     environment::check(&text).map(|()| text.clone()).map_err(|problem| format!("`{text}` {problem}"))
 }
 
-fn url_template(text: String) -> Result<Template, String> {
+pub(super) fn url_template(text: String) -> Result<Template, String> {
     let template: Template = text.parse().map_err(display)?;
     url::parse(&hosts::sample(&template)?).map_err(display)?;
     Ok(template)
