@@ -147,6 +147,7 @@ fn a_placement_that_no_request_can_carry_is_refused() {
         ("/api_key/header_prefix", json!("Bearer\r\nx: y"), "api_key.header_prefix"),
         ("/api_key/header_prefix", json!("Bêarer"), "api_key.header_prefix"),
         ("/api_key/header_prefix", json!("{x"), "api_key.header_prefix"),
+        ("/api_key/header_prefix", json!("Token token="), "api_key.header_prefix"),
         ("/api_key/key_pattern", json!("("), "api_key.key_pattern"),
         ("/api_key/env_var", json!("AUTHSOME_MASTER_KEY"), "api_key.env_var"),
         ("/api_key/placement", json!({}), "api_key"),

@@ -30,6 +30,7 @@ mod news;
 mod paths;
 mod placement;
 mod pool;
+mod registry;
 mod response_heads;
 mod routing;
 mod run_child;

@@ -86,6 +86,10 @@ fn header_slot(path: &str, entry: &FormEntry, field: &str) -> Result<Slot, Defin
         Some(None) => "",
         None => "Bearer",
     };
+    if prefix.ends_with('=') {
+        let problem = "is followed by a space; write a value such as `Token token={api_key}` as a placement";
+        return Err(DefinitionError::field(format!("{path}.header_prefix"), problem));
+    }
     let space = if prefix.is_empty() { "" } else { " " };
     let value = header_value(&format!("{prefix}{space}{{{field}}}"))
         .map_err(|problem| DefinitionError::field(format!("{path}.header_prefix"), problem))?;
