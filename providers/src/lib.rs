@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod placement;
 mod suffix;
 mod suggest;
+mod suspect;
 pub mod template;
 pub mod url;
 
@@ -129,6 +130,12 @@ impl Registry {
         suggest::nearest(name, self.names().into_iter())
     }
 
+    /// What a person should be told about a custom definition: a name or hosts that another one has. Nothing about one
+    /// that replaces a bundled definition openly, by its name.
+    pub fn suspicions(&self, definition: &ProviderDefinition) -> Vec<String> {
+        suspect::suspicions(self, definition)
+    }
+
     /// Why a provider that the Python edition has is not among these.
     pub fn explain_absence(name: &str) -> Option<&'static str> {
         ABSENT.iter().find(|(absent, _)| *absent == name).map(|(_, reason)| *reason)
@@ -169,7 +176,7 @@ fn named_as(file: &str, text: &str) -> Result<ProviderDefinition, DefinitionErro
         return Ok(definition);
     }
     let problem = format!("must equal the file's name without `.json`, which is `{}`", stem(file));
-    Err(DefinitionError::field("name", problem))
+    Err(DefinitionError::field("name", problem).in_text(text))
 }
 
 fn stem(file: &str) -> &str {

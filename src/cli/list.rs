@@ -4,7 +4,7 @@ use authsome_providers::{Provider, Source};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::auth::{ListedConnection, ListedProvider, ProviderStanding};
+use crate::auth::{AuthService, ListedConnection, ListedProvider, ProviderStanding};
 use crate::clock;
 
 use super::Outcome;
@@ -37,10 +37,25 @@ pub(super) fn run(desk: &Desk, args: &ListArgs) -> Outcome {
     };
     let all = json!({"bundled": of(Source::Bundled), "custom": of(Source::Custom)});
     desk.output.answer(&all, || text(&listed, total, desk.now()))?;
+    for (name, told) in suspicions(&auth) {
+        desk.output.warn(&format!("providers/{name}.json: {told}"));
+    }
     for broken in &auth.definitions().broken {
         desk.output.warn(&format!("providers/{} is left out: {}", broken.file, broken.error));
     }
     Ok(DONE)
+}
+
+/// What should be told about the custom definitions.
+pub(super) fn suspicions(auth: &AuthService) -> Vec<(String, String)> {
+    let definitions = auth.definitions();
+    let registry = &definitions.registry;
+    let custom = registry.iter().filter(|provider| provider.source == Source::Custom);
+    let told = custom.flat_map(|provider| {
+        let name = provider.definition.name();
+        registry.suspicions(&provider.definition).into_iter().map(move |told| (name.to_owned(), told))
+    });
+    told.collect()
 }
 
 fn document(listed: &ListedProvider) -> Value {

@@ -42,6 +42,9 @@ pub(super) fn run(desk: &Desk, args: &RegisterArgs) -> Outcome {
     let file = args.path.display().to_string();
     let text = read(&args.path)?;
     let definition = auth.parse_definition(&file, &text)?;
+    for told in auth.definitions().registry.suspicions(&definition) {
+        desk.output.warn(&told);
+    }
     confirm(desk.output, &definition)?;
     auth.register_provider(&file, &text, args.force)?;
     let name = definition.name();
@@ -65,7 +68,7 @@ fn confirm(output: Output, definition: &ProviderDefinition) -> Result<(), Failur
 fn read(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| usage(format!("{} cannot be read: {error}", path.display()));
     let mut text = String::new();
-    std::fs::File::open(path).and_then(|file| file.take(LIMIT).read_to_string(&mut text)).map_err(failed)?;
+    std::fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text)).map_err(failed)?;
     Ok(text)
 }
 

@@ -15,6 +15,7 @@ mod cli_inside_run;
 mod cli_login;
 mod cli_output;
 mod deadlines;
+mod definitions;
 mod demo;
 mod disk;
 mod failing;

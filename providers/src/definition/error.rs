@@ -40,7 +40,7 @@ impl DefinitionError {
     }
 
     /// Adds the line to what was found in `text`.
-    pub(super) fn in_text(self, text: &str) -> Self {
+    pub(crate) fn in_text(self, text: &str) -> Self {
         match self {
             Self::Field { line: None, path, problem } => {
                 Self::Field { line: json::line_of(text, &path, super::parse::SPELLINGS), path, problem }

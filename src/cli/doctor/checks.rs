@@ -1,5 +1,6 @@
 //! What the doctor looks at, in an order in which each check needs those before it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 
 use crate::auth::record::ConnectionStatus;
@@ -9,6 +10,7 @@ use crate::home::files;
 
 use super::super::desk::Desk;
 use super::super::failure::Failure;
+use super::super::list;
 use super::Trouble;
 
 type Check = fn(&Desk) -> Result<String, Trouble>;
@@ -113,11 +115,13 @@ fn definitions(desk: &Desk) -> Result<String, Trouble> {
             format!("edit or remove the file in {}", folder.display()),
         ));
     }
-    let count = definitions.registry.iter().count();
-    Ok(match overriding.as_slice() {
-        [] => format!("{count} providers"),
-        names => format!("{count} providers; bundled ones that yours replace: {}", names.join(", ")),
-    })
+    let mut notes = vec![format!("{} providers", definitions.registry.names().len())];
+    if !overriding.is_empty() {
+        notes.push(format!("bundled ones that yours replace: {}", overriding.join(", ")));
+    }
+    let told = list::suspicions(&auth).into_iter();
+    notes.extend(told.map(|(name, told)| format!("providers/{name}.json: {told}")));
+    Ok(notes.join("; "))
 }
 
 fn connections(desk: &Desk) -> Result<String, Trouble> {
@@ -136,10 +140,26 @@ fn connections(desk: &Desk) -> Result<String, Trouble> {
         wrong.extend(ailing(&auth, connection, desk.now()));
     }
     if wrong.is_empty() {
-        return Ok(format!("{} usable", snapshot.connections.len()));
+        let mut notes = vec![format!("{} usable", snapshot.connections.len())];
+        notes.extend(shared_names(&auth)?);
+        return Ok(notes.join("; "));
     }
     let (messages, fixes): (Vec<String>, Vec<String>) = wrong.into_iter().unzip();
     Err(Trouble::new(messages.join("; "), fixes.join("; ")))
+}
+
+/// The variables of a run that several providers set.
+fn shared_names(auth: &AuthService) -> Result<Vec<String>, Trouble> {
+    let mut setters: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for exported in auth.export(None, None)? {
+        setters.entry(exported.variable).or_default().insert(exported.provider);
+    }
+    let shared = setters.into_iter().filter(|(_, providers)| providers.len() > 1);
+    Ok(shared
+        .map(|(name, providers)| {
+            format!("{name} stands for {} at once", providers.into_iter().collect::<Vec<_>>().join(" and "))
+        })
+        .collect())
 }
 
 /// What keeps a connection from being used, and the fix.
