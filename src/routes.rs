@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use authsome_providers::{CanonicalPath, Claim, Endpoint, HostPattern, Specificity, canonical, may_be};
+use authsome_providers::{CanonicalPath, Claim, Endpoint, HostPattern, Specificity, canonical};
 use hashbrown::HashMap;
 
 use crate::audit::Party;
@@ -60,7 +60,7 @@ pub(crate) struct Candidate {
     pub(crate) claims: Vec<Claim>,
     /// The claims that the record is bound to, as text.
     pub(crate) bound: BTreeSet<String>,
-    /// Where tokens are issued: never injected.
+    /// Where tokens are issued, and what the definition excludes: never injected.
     pub(crate) endpoints: Vec<Endpoint>,
 }
 
@@ -197,9 +197,7 @@ impl Routes {
 
     fn may_issue_tokens(&self, name: &str, port: u16, path: &CanonicalPath<'_>) -> bool {
         let endpoints = self.endpoints.get(name).into_iter().flatten();
-        endpoints
-            .filter(|endpoint| endpoint.port == port)
-            .any(|endpoint| may_be(&endpoint.path, path.as_str()))
+        endpoints.filter(|endpoint| endpoint.port == port).any(|endpoint| endpoint.may_be(path.as_str()))
     }
 
     /// Whether the first of two providers is preferred to the second; `None` when neither is listed.

@@ -28,7 +28,7 @@ use crate::claim::Claim;
 use crate::json;
 use crate::pattern::ValuePattern;
 use crate::placement::Placement;
-use crate::template::{BASE_URL, TemplateError};
+use crate::template::{BASE_URL, Template, TemplateError};
 
 /// What the child of a run holds instead of a secret, unless the definition names its own.
 pub const DEFAULT_PLACEHOLDER: &str = "authsome-proxy-managed";
@@ -56,6 +56,8 @@ pub struct ProviderDefinition {
     placeholder: Option<String>,
     base_url: Option<String>,
     hosts: hosts::Hosts,
+    /// URLs at and below which the credential never goes.
+    excluded: Vec<Template>,
     fields: Vec<FieldSpec>,
     oauth: Option<OAuthPart>,
     api_key: Option<form::Form>,
@@ -242,6 +244,14 @@ impl ProviderDefinition {
         self.oauth.as_ref().map(|part| part.urls.endpoints(&values)).unwrap_or_default()
     }
 
+    /// What never receives an injected credential although a host of the definition covers it: the endpoints of the
+    /// authorization server, and what `excluded` names.
+    pub fn never_injected(&self, values: &BTreeMap<String, String>) -> Vec<Endpoint> {
+        let filled = self.with_defaults(values);
+        let excluded = self.excluded.iter().filter_map(|url| Endpoint::of(url, &filled, true));
+        self.auth_endpoints(values).into_iter().chain(excluded).collect()
+    }
+
     /// The URLs of the authorization server; all `None` for a definition without OAuth.
     ///
     /// # Errors
@@ -291,7 +301,10 @@ impl ProviderDefinition {
     /// The names of the fields in URLs, and in the hosts for a kind of credential, or for any.
     fn template_fields(&self, auth: Option<AuthType>) -> Vec<&str> {
         let urls = self.oauth.iter().filter(|_| auth != Some(AuthType::ApiKey));
-        self.hosts.fields(auth).chain(urls.flat_map(|part| part.urls.fields())).collect()
+        let urls = urls.flat_map(|part| part.urls.fields());
+        let excluded = self.excluded.iter().flat_map(Template::fields);
+        let excluded = excluded.filter(|_| auth.is_none());
+        self.hosts.fields(auth).chain(urls).chain(excluded).collect()
     }
 
     fn declared(&self, name: &str) -> Option<&FieldSpec> {

@@ -25,7 +25,7 @@ pub use crate::definition::{
     AuthType, AuthUrls, DEFAULT_PLACEHOLDER, DefinitionError, Endpoint, Evidence, FieldError, FieldSpec,
     FlowType, OAuth, ProviderDefinition, SCHEMA_VERSION, json_schema,
 };
-pub use crate::path::{CanonicalPath, PathPrefix, canonical, may_be};
+pub use crate::path::{CanonicalPath, PathPrefix, canonical, may_be, may_be_below};
 pub use crate::pattern::{HostPattern, PatternError, ValuePattern};
 pub use crate::placement::{Placement, PlacementError, Slot, SlotName, ValueForm};
 pub use crate::suffix::OpenDomainError;

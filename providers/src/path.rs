@@ -161,12 +161,33 @@ fn before(text: &str, mark: char) -> &str {
 ///
 /// Meant for endpoints that must never carry a credential: it errs towards `true`.
 pub fn may_be(endpoint_path: &str, request_path: &str) -> bool {
+    may_match(endpoint_path, request_path, is_same)
+}
+
+/// Whether some server could take the request's path for one at or below `prefix`; otherwise like [`may_be`].
+pub fn may_be_below(prefix: &str, request_path: &str) -> bool {
+    may_match(prefix, request_path, is_at_or_below)
+}
+
+/// Compares two paths without slashes at their ends.
+type Compare = fn(&str, &str) -> bool;
+
+fn is_same(endpoint: &str, path: &str) -> bool {
+    endpoint.eq_ignore_ascii_case(path) || endpoint.eq_ignore_ascii_case(without_extension(path))
+}
+
+fn is_at_or_below(prefix: &str, path: &str) -> bool {
+    let below = path
+        .as_bytes()
+        .split_at_checked(prefix.len())
+        .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(prefix.as_bytes()) && rest.starts_with(b"/"));
+    below || is_same(prefix, path)
+}
+
+fn may_match(endpoint_path: &str, request_path: &str, compare: Compare) -> bool {
     match (plain(endpoint_path), plain(request_path)) {
-        (Some(endpoint), Some(request)) => {
-            endpoint.eq_ignore_ascii_case(request)
-                || endpoint.eq_ignore_ascii_case(without_extension(request))
-        }
-        _ => is_among_readings(endpoint_path, request_path),
+        (Some(endpoint), Some(request)) => compare(endpoint, request),
+        _ => is_among_readings(endpoint_path, request_path, compare),
     }
 }
 
@@ -179,13 +200,13 @@ fn plain(path: &str) -> Option<&str> {
     inner.split('/').all(whole).then_some(inner)
 }
 
-fn is_among_readings(endpoint_path: &str, request_path: &str) -> bool {
+fn is_among_readings(endpoint_path: &str, request_path: &str, compare: Compare) -> bool {
     let endpoint = collapse(endpoint_path);
-    let same = |path: &str| path == endpoint || without_extension(path) == endpoint;
     let mut readings = vec![before(before(request_path, '?'), '#').to_lowercase()];
     let mut next = 0;
     while let Some(reading) = readings.get(next) {
-        if same(&collapse(reading)) {
+        // A server that leaves dot segments as they are sees what stands before them.
+        if compare(&endpoint, &collapse(reading)) || compare(&endpoint, reading.trim_matches('/')) {
             return true;
         }
         let cut = reading.find([';', '?', '#', '\0']).map_or(reading.as_str(), |end| &reading[..end]);
@@ -398,6 +419,31 @@ mod tests {
         assert!(may_be("/oauth/token.json", "/oauth/token.json"));
     }
 
+    #[test]
+    fn what_lies_below_is_recognised_in_every_spelling() {
+        for path in [
+            "/mcp",
+            "/mcp/",
+            "/MCP/tools",
+            "/mcp/a/b",
+            "//mcp/a",
+            "/%6dcp/a",
+            "/x/../mcp/a",
+            "/mcp/../models",
+            "/mcp%2fa",
+            "/mcp;x/a",
+            "\\mcp\\a",
+            "/mcp?gradio=1",
+            "/mcp.json",
+            "/x%2f..%2fmcp/a",
+        ] {
+            assert!(may_be_below("/mcp", path), "{path}");
+        }
+        for path in ["/", "", "/mcps", "/models/mcp", "/mc", "/api/mcp/x", "/models/é"] {
+            assert!(!may_be_below("/mcp", path), "{path}");
+        }
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4096))]
 
@@ -406,7 +452,9 @@ mod tests {
             endpoint in "/(token|oauth/token|a/b)/?",
             request in "/{1,2}(A|a|oauth|OAuth|\\.|\\.\\.|%61|;x)?/?(b|token|Token|to%6ben|token\\.json)(/|;x|\\?q)?",
         ) {
-            assert_eq!(may_be(&endpoint, &request), is_among_readings(&endpoint, &request));
+            for compare in [is_same as Compare, is_at_or_below] {
+                assert_eq!(may_match(&endpoint, &request, compare), is_among_readings(&endpoint, &request, compare));
+            }
         }
     }
 }

@@ -149,7 +149,7 @@ fn exports_hold_the_vendors_names_and_the_python_editions() {
     assert_eq!(names("github", "access_token"), ["GH_TOKEN", "GITHUB_TOKEN", "GITHUB_ACCESS_TOKEN"]);
     assert_eq!(names("gemini", "api_key"), ["GEMINI_API_KEY", "GOOGLE_API_KEY"]);
     assert_eq!(names("twilio", "account_sid"), ["TWILIO_ACCOUNT_SID"]);
-    for name in ["openai", "anthropic", "stripe", "ashby", "lemlist", "linear", "klaviyo", "zendesk"] {
+    for name in ["openai", "anthropic", "stripe", "ashby", "lemlist", "linear", "klaviyo"] {
         let expected = format!("{}_API_KEY", name.to_uppercase());
         assert!(names(name, "api_key").contains(&expected), "{name}");
     }

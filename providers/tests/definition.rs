@@ -476,6 +476,31 @@ fn what_is_not_routed_claims_nothing_and_says_why() {
 }
 
 #[test]
+fn what_is_excluded_is_never_injected_into_at_or_below() {
+    let file = with(
+        api_key(),
+        "/excluded",
+        json!(["https://api.acme-corp.com/oauth", "https://api.acme-corp.com/mcp"]),
+    );
+    let excluded = load(&file).unwrap().never_injected(&no_values());
+    assert_eq!(excluded.len(), 2);
+    for path in ["/mcp", "/mcp/tools", "/MCP//x", "/a/../mcp"] {
+        assert!(
+            excluded.iter().any(|endpoint| endpoint.host == "api.acme-corp.com" && endpoint.may_be(path)),
+            "{path}"
+        );
+    }
+    assert!(!excluded.iter().any(|endpoint| endpoint.may_be("/v1/mcp") || endpoint.may_be("/mcps")));
+    for refused in ["http://api.acme-corp.com/mcp", "api.acme-corp.com/mcp", "https://127.0.0.1/mcp"] {
+        assert_eq!(failing_field(&with(api_key(), "/excluded", json!([refused]))), "excluded[0]");
+    }
+    assert_eq!(
+        failing_field(&with(api_key(), "/excluded", json!("https://{region}.acme-corp.com/x"))),
+        "fields"
+    );
+}
+
+#[test]
 fn a_host_can_belong_to_one_kind_of_credential() {
     let both = with(oauth(), "/api_key", json!({}));
     let file = with(

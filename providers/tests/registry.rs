@@ -45,10 +45,18 @@ const GLOBS: &[(&str, &str, &str)] = &[
     ("twilio", "*.us1.twilio.com", "Twilio's own products in a region"),
     ("twilio", "*.ie1.twilio.com", "Twilio's own products in a region"),
     ("twilio", "*.au1.twilio.com", "Twilio's own products in a region"),
-    ("twilio", "*.*.us1.twilio.com", "Twilio's own products at an edge"),
-    ("twilio", "*.*.ie1.twilio.com", "Twilio's own products at an edge"),
-    ("twilio", "*.*.au1.twilio.com", "Twilio's own products at an edge"),
+    ("twilio", "*.ashburn.us1.twilio.com", EDGE),
+    ("twilio", "*.dublin.us1.twilio.com", EDGE),
+    ("twilio", "*.frankfurt.us1.twilio.com", EDGE),
+    ("twilio", "*.sao-paulo.us1.twilio.com", EDGE),
+    ("twilio", "*.singapore.us1.twilio.com", EDGE),
+    ("twilio", "*.sydney.us1.twilio.com", EDGE),
+    ("twilio", "*.tokyo.us1.twilio.com", EDGE),
+    ("twilio", "*.umatilla.us1.twilio.com", EDGE),
+    ("twilio", "*.dublin.ie1.twilio.com", EDGE),
+    ("twilio", "*.sydney.au1.twilio.com", EDGE),
 ];
+const EDGE: &str = "Twilio's own products at an edge; customers' names lie below pstn";
 
 fn all() -> Vec<ProviderDefinition> {
     Registry::bundled().iter().map(|provider| provider.definition.clone()).collect()

@@ -76,7 +76,7 @@ fn document(desk: &Desk, findings: &[Finding]) -> Value {
     let checks: Vec<Value> = findings.iter().map(check).collect();
     let issues: Vec<&str> =
         findings.iter().filter_map(|finding| Some(finding.result.as_ref().err()?.message.as_str())).collect();
-    let providers = desk.auth().map(|auth| auth.definitions().registry.iter().count()).unwrap_or_default();
+    let providers = desk.auth().map(|auth| auth.definitions().registry.names().len()).unwrap_or_default();
     let profiles = desk.home().ok().and_then(|home| Some(home.profiles().ok()?.len())).unwrap_or_default();
     json!({"checks": checks, "providers_count": providers, "profiles_count": profiles, "issues": issues})
 }

@@ -95,7 +95,7 @@ impl Source {
             standing: self.standing(record),
             claims: today.unwrap_or_else(old),
             bound,
-            endpoints: definition.map(|definition| definition.auth_endpoints(&values)).unwrap_or_default(),
+            endpoints: definition.map(|definition| definition.never_injected(&values)).unwrap_or_default(),
         }
     }
 

@@ -23,7 +23,7 @@ fn candidate(definition: &ProviderDefinition, auth: AuthType) -> Candidate {
         standing: Standing::Connected,
         bound: claims.iter().map(ToString::to_string).collect(),
         claims,
-        endpoints: definition.auth_endpoints(&values),
+        endpoints: definition.never_injected(&values),
     }
 }
 
@@ -47,7 +47,9 @@ fn no_endpoint_that_issues_tokens_is_ever_injected_into() {
     assert!(endpoints.len() > 100, "{}", endpoints.len());
     for endpoint in endpoints {
         let origin = Origin::with_default_port(&endpoint.host, endpoint.port).unwrap();
-        for path in [endpoint.path.clone(), endpoint.path.to_uppercase(), format!("{}/", endpoint.path)] {
+        let below = endpoint.and_below.then(|| format!("{}/below", endpoint.path));
+        let usual = [endpoint.path.clone(), endpoint.path.to_uppercase(), format!("{}/", endpoint.path)];
+        for path in usual.into_iter().chain(below) {
             assert!(
                 matches!(routes.lookup(&origin, &path), Lookup::None),
                 "https://{}{path} is injected into",

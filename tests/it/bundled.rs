@@ -96,6 +96,27 @@ async fn basic_credentials_have_the_key_where_the_vendor_wants_it() {
 }
 
 #[tokio::test]
+async fn what_a_definition_excludes_gets_no_credential_in_any_spelling() {
+    let key = "hf_5ca1ab1e0ddba11c0ffee";
+    let world = connected("huggingface", key, &["huggingface.co"]).await;
+    for version in VERSIONS {
+        let client = &world.client;
+        let ask = async |path: &str| client.ask(version, "huggingface.co:443", &Ask::get(path)).await;
+        ask("/api/whoami-v2").await.expect(200);
+        assert_eq!(world.origin.requests().pop().unwrap().values("authorization"), [format!("Bearer {key}")]);
+        for path in ["/mcp?gradio=owner/space", "/mcp/tools", "//mcp", "/%6dcp/x", "/models/../mcp"] {
+            ask(path).await;
+            let seen = world.origin.requests();
+            assert!(
+                seen.iter()
+                    .all(|one| one.uri.path() == "/api/whoami-v2" || one.values("authorization").is_empty()),
+                "{path}: {seen:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_account_id_beside_the_secret_is_part_of_the_pair() {
     let account = "AC0123456789abcdef0123456789abcdef";
     let input = format!("account_sid={account}\napi_key={KEY}\n");

@@ -39,6 +39,9 @@ pub(super) struct Document {
     /// Where the credential may go. `api_url` is read too.
     #[serde(default, alias = "api_url")]
     pub(super) host_url: List<HostEntry>,
+    /// URLs at and below which the credential never goes, although `host_url` covers them.
+    #[serde(default)]
+    pub(super) excluded: List<UrlTemplate>,
     /// The domains that a regex of `host_url` stays within.
     #[serde(default)]
     pub(super) domains: List<Text>,

@@ -54,6 +54,8 @@ pub struct Evidence {
     pub malformed: usize,
 }
 
+/// Takes a credential away from somewhere: sources may speak of it, and need not.
+const EXCLUDED: &str = "excluded";
 /// Facts at the top of a definition.
 const TOP: &[&str] = &["base_url", "docs", "placeholder"];
 const FORM: &[&str] = &["header_name", "header_prefix", "placement", "variants", "env_var", "key_pattern"];
@@ -126,7 +128,9 @@ impl Evidence {
         faults.extend(bare.map(|fact| format!("`{fact}` rests on nothing and is not listed as unverified")));
         let named = self.sources.iter().flat_map(|source| &source.fields);
         let named = named.chain(self.gaps.iter().flat_map(|gap| &gap.fields));
-        let known = |path: &String| self.facts.iter().any(|fact| covers(path, fact) || covers(fact, path));
+        let known = |path: &String| {
+            path == EXCLUDED || self.facts.iter().any(|fact| covers(path, fact) || covers(fact, path))
+        };
         faults.extend(named.filter(|path| !known(path)).map(|path| format!("`{path}` is no fact of it")));
         let lost = self.sources.iter().filter(|source| !source.can_be_found());
         faults.extend(lost.map(|source| format!("cannot be found again: {source:?}")));

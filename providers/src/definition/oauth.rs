@@ -9,7 +9,7 @@ use super::document::EndpointsEntry;
 use super::shape::{UrlTemplate, line, lines, off, on, url_template};
 use super::{DefinitionError, FlowType};
 use crate::template::{Template, TemplateError};
-use crate::url;
+use crate::{path, url};
 
 /// The endpoints of a definition, their templates unfilled.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +51,28 @@ pub struct Endpoint {
     pub host: String,
     /// 443 unless the URL says otherwise.
     pub port: u16,
-    /// With its leading slash, without a query. Compare with [`crate::path::may_be`].
+    /// With its leading slash, without a query.
     pub path: String,
+    /// Whether what lies below the path is meant too.
+    pub and_below: bool,
+}
+
+impl Endpoint {
+    /// What a filled URL names; nothing where a field of the template has no value.
+    pub(super) fn of(
+        template: &Template,
+        values: &BTreeMap<String, String>,
+        and_below: bool,
+    ) -> Option<Self> {
+        let url = url::parse(&template.fill(values).ok()?).ok()?;
+        Some(Self { host: url.host, port: url.port, path: url.path, and_below })
+    }
+
+    /// Whether some server could take a request's path for this one.
+    pub fn may_be(&self, request_path: &str) -> bool {
+        let compare = if self.and_below { path::may_be_below } else { path::may_be };
+        compare(&self.path, request_path)
+    }
 }
 
 /// What the `oauth` block says besides its URLs: what an authorization server wants that RFC 6749 leaves open.
@@ -310,8 +330,6 @@ impl Urls {
 
     /// Those endpoints whose templates the values fill.
     pub(super) fn endpoints(&self, values: &BTreeMap<String, String>) -> Vec<Endpoint> {
-        let filled = self.list.iter().filter_map(|(_, template)| template.fill(values).ok());
-        let parsed = filled.filter_map(|text| url::parse(&text).ok());
-        parsed.map(|url| Endpoint { host: url.host, port: url.port, path: url.path }).collect()
+        self.list.iter().filter_map(|(_, template)| Endpoint::of(template, values, false)).collect()
     }
 }

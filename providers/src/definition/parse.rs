@@ -108,6 +108,7 @@ fn build(document: Document) -> Result<ProviderDefinition, DefinitionError> {
         placeholder: document.placeholder.map(|placeholder| placeholder.0),
         base_url: document.base_url.map(|base| base.0).or(inner_base),
         hosts: hosts::build(document.host_url.0, domains)?,
+        excluded: document.excluded.0.into_iter().map(|url| url.0).collect(),
         exports,
         name,
         auth_type,
