@@ -68,7 +68,9 @@ fn confirm(output: Output, definition: &ProviderDefinition) -> Result<(), Failur
 fn read(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| usage(format!("{} cannot be read: {error}", path.display()));
     let mut text = String::new();
-    std::fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text)).map_err(failed)?;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
+        .map_err(failed)?;
     Ok(text)
 }
 
