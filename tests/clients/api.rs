@@ -21,6 +21,8 @@ pub(crate) const REPLY: &str = "hello from the origin";
 pub(crate) struct Api {
     pub(crate) eye: Arc<Eye>,
     pub(crate) repositories: Option<Repositories>,
+    /// The answer to everything.
+    pub(crate) document: Option<&'static str>,
 }
 
 impl Api {
@@ -38,6 +40,9 @@ impl Api {
         let (head, body) = request.into_parts();
         let Ok(body) = body.collect().await else { return text("the body broke off") };
         let request = Request::from_parts(head, body.to_bytes());
+        if let Some(document) = self.document {
+            return json(document);
+        }
         match self.repositories {
             Some(repositories) if request.uri().path().starts_with("/owner/") => {
                 tokio::task::spawn_blocking(move || repositories.answer(&request)).await.unwrap()
@@ -52,9 +57,9 @@ fn reply(request: &Request<Bytes>) -> Response<AnyBody> {
         (&Method::POST, "/v1/echo") => Response::new(full(request.body().clone())),
         (&Method::POST, "/v1/chat/completions") => {
             let question: Value = serde_json::from_slice(request.body()).unwrap();
-            if question["stream"] == true { chat_stream() } else { document(&chat()) }
+            if question["stream"] == true { chat_stream() } else { json(chat().to_string()) }
         }
-        (&Method::POST, "/v1/messages") => document(&message()),
+        (&Method::POST, "/v1/messages") => json(message().to_string()),
         _ => text(REPLY),
     }
 }
@@ -92,8 +97,8 @@ fn message() -> Value {
     })
 }
 
-fn document(value: &Value) -> Response<AnyBody> {
-    Response::builder().header("content-type", "application/json").body(full(value.to_string())).unwrap()
+fn json(text: impl Into<Bytes>) -> Response<AnyBody> {
+    Response::builder().header("content-type", "application/json").body(full(text)).unwrap()
 }
 
 fn text(text: &'static str) -> Response<AnyBody> {

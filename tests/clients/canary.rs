@@ -13,7 +13,7 @@ use crate::stage::{Login, Ran, Stage};
 use crate::watch::Watch;
 
 /// Characters that each way of writing writes differently.
-const ODD: &str = "cAnaRy+/=%&\"\\7f3a9c51e2";
+pub(crate) const ODD: &str = "cAnaRy+/=%&\"\\7f3a9c51e2";
 
 /// One provider and a request to it.
 struct Case {
@@ -25,7 +25,7 @@ struct Case {
     /// What follows the host; the shell fills in variables.
     path: &'static str,
     header: &'static str,
-    /// What the server must get, `KEY` for the secret; what stands in `<>` is encoded as Basic does.
+    /// What the server must get, before it is `filled`.
     value: &'static str,
 }
 
@@ -119,7 +119,7 @@ impl Case {
     fn check(&self) {
         let ran = self.run(&format!("curl -sSf \"https://{}{}\"", self.host, self.path));
         ran.expect_success();
-        let seen = ran.expect_authenticated(self.host, self.header, &self.value());
+        let seen = ran.expect_authenticated(self.host, self.header, &filled(self.value, self.secret));
         assert!(
             seen.iter().all(|request| !request.uri.to_string().contains("authsome-proxy-managed")),
             "{seen:?}"
@@ -130,12 +130,13 @@ impl Case {
         assert!(ran.stderr.contains("TRACE"), "not logged at trace level: {}", ran.stderr);
         ran.expect_no_leak();
     }
+}
 
-    fn value(&self) -> String {
-        let value = self.value.replace("KEY", self.secret);
-        let Some((before, pair)) = value.split_once('<') else { return value };
-        format!("{before}{}", STANDARD.encode(pair.trim_end_matches('>')))
-    }
+/// A value with the secret for `KEY`; what stands in `<>` is encoded as Basic does.
+pub(crate) fn filled(value: &str, secret: &str) -> String {
+    let value = value.replace("KEY", secret);
+    let Some((before, pair)) = value.split_once('<') else { return value };
+    format!("{before}{}", STANDARD.encode(pair.trim_end_matches('>')))
 }
 
 /// A run whose agent has come by the key and does something with it.

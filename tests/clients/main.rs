@@ -12,6 +12,7 @@ mod canary;
 mod catalogue;
 mod git;
 mod leaks;
+mod sdk;
 mod stage;
 mod support;
 mod tools;
@@ -59,7 +60,12 @@ fn planned() -> Vec<Planned> {
         missing: Need::Program("curl").missing(),
         run,
     });
-    clients.chain(canaries).collect()
+    let sdks = sdk::ROWS.into_iter().map(|row| Planned {
+        name: format!("sdk::{}", row.provider),
+        missing: row.missing(),
+        run: Box::new(move || row.check()),
+    });
+    clients.chain(canaries).chain(sdks).collect()
 }
 
 fn print_missing(planned: &[Planned]) {

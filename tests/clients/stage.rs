@@ -61,6 +61,17 @@ pub(crate) struct Ran {
 impl Stage {
     /// One server for all hosts.
     pub(crate) fn new(logins: &[Login], hosts: &[&str]) -> Self {
+        Self::build(logins, hosts, None)
+    }
+
+    /// One server that gives this JSON to whatever it is asked; no other host can be reached.
+    pub(crate) fn answering(login: &Login, host: &str, document: &'static str) -> Self {
+        let mut stage = Self::build(std::slice::from_ref(login), &[host], Some(document));
+        stage.flags.push("--unmatched=deny".to_owned());
+        stage
+    }
+
+    fn build(logins: &[Login], hosts: &[&str], document: Option<&'static str>) -> Self {
         let home = Home::new();
         let needles: Vec<_> = logins.iter().map(|login| Needle::new(&login.secret)).collect();
         let watch = Watch::start(needles.clone(), home.runtime());
@@ -73,7 +84,7 @@ impl Stage {
         let repositories = hosts
             .contains(&"github.com")
             .then(|| Repositories::create(&home.scratch().join("git"), crate::api::REPLY));
-        let api = Api { eye: watch.eye(), repositories: repositories.clone() };
+        let api = Api { eye: watch.eye(), repositories: repositories.clone(), document };
         let plan = Plan::default().handler(move |request| api.clone().answer(request));
         let origin = runtime.block_on(Origin::start(authority.certify(hosts), plan));
         let pem = home.scratch().join("upstream-ca.pem");
@@ -128,11 +139,18 @@ impl Ran {
         assert!(self.status.success(), "{}\n{}\n{}", self.status, self.stdout, self.stderr);
     }
 
+    /// That requests came to a host. Gives their heads.
+    #[track_caller]
+    pub(crate) fn expect_requests(&self, host: &str) -> Vec<&Seen> {
+        let seen: Vec<_> = self.requests.iter().filter(|seen| host_of(seen) == host).collect();
+        assert!(!seen.is_empty(), "nothing came to {host}: {:?}\n{}", self.requests, self.stderr);
+        seen
+    }
+
     /// That requests came to a host, each with this one value in a header. Gives their heads.
     #[track_caller]
     pub(crate) fn expect_authenticated(&self, host: &str, header: &str, value: &str) -> Vec<&Seen> {
-        let seen: Vec<_> = self.requests.iter().filter(|seen| host_of(seen) == host).collect();
-        assert!(!seen.is_empty(), "nothing came to {host}: {:?}\n{}", self.requests, self.stderr);
+        let seen = self.expect_requests(host);
         for request in &seen {
             assert_eq!(request.values(header), [value], "{request:?}");
         }

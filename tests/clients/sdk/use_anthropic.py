@@ -1,0 +1,3 @@
+from anthropic import Anthropic
+
+print(Anthropic().models.list().data[0].display_name)

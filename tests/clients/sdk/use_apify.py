@@ -1,0 +1,6 @@
+import os
+
+from apify_client import ApifyClient
+
+client = ApifyClient(os.environ["APIFY_TOKEN"])
+print(client.user("me").get())

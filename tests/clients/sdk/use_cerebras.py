@@ -1,0 +1,3 @@
+from cerebras.cloud.sdk import Cerebras
+
+print(Cerebras().models.list().data[0].id)

@@ -1,0 +1,3 @@
+import cohere
+
+print(cohere.ClientV2().models.list().models[0].name)

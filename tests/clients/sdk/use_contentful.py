@@ -1,0 +1,6 @@
+import os
+
+from contentful_management import Client
+
+client = Client(os.environ["CONTENTFUL_MANAGEMENT_ACCESS_TOKEN"])
+print(client.spaces().all()[0].name)

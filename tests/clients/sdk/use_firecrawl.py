@@ -1,0 +1,3 @@
+from firecrawl import Firecrawl
+
+print(Firecrawl().scrape("https://example.com", formats=["markdown"]).markdown)

@@ -1,0 +1,3 @@
+from groq import Groq
+
+print(Groq().models.list().data[0].id)

@@ -1,0 +1,3 @@
+from huggingface_hub import whoami
+
+print(whoami()["name"])

@@ -1,0 +1,3 @@
+from perplexity import Perplexity
+
+print(Perplexity().search.create(query="hello").results[0].title)

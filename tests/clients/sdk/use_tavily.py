@@ -1,0 +1,3 @@
+from tavily import TavilyClient
+
+print(TavilyClient().search("hello")["results"][0]["title"])

@@ -1,0 +1,3 @@
+from vercel.projects import get_projects
+
+print(get_projects())
