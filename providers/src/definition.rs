@@ -10,6 +10,7 @@ mod hosts;
 mod kind;
 mod oauth;
 mod parse;
+mod settings;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -20,9 +21,9 @@ pub use self::error::DefinitionError;
 pub use self::evidence::{Evidence, Gap, Reference};
 pub use self::field::{FieldError, FieldSpec};
 pub use self::kind::{AuthType, FlowType};
-pub use self::oauth::{
-    Account, AuthUrls, ClientAuthentication, Endpoint, OAuth, Redirect, RefreshTokens, RequestBody,
-    Revocation,
+pub use self::oauth::{AuthUrls, Endpoint};
+pub use self::settings::{
+    Account, ClientAuthentication, OAuth, Redirect, RefreshTokens, RequestBody, Revocation,
 };
 use crate::claim::Claim;
 use crate::json;

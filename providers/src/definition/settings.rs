@@ -1,0 +1,196 @@
+//! The settings of the `oauth` block: what an authorization server wants that the RFCs leave open.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::shape::{line, lines, off, on, url_template};
+
+/// What the `oauth` block says besides its URLs: what an authorization server wants that RFC 6749 leaves open.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(default, expecting = "an object")]
+#[non_exhaustive]
+pub struct OAuth {
+    /// Asked for unless the user names others.
+    #[serde(deserialize_with = "lines")]
+    pub scopes: Vec<String>,
+    /// What stands between scopes; a space (RFC 6749 3.3) unless said otherwise.
+    #[serde(deserialize_with = "line")]
+    pub scope_separator: Option<String>,
+    /// The parameter that carries the scopes, when it is not `scope`.
+    #[serde(deserialize_with = "line")]
+    pub scope_param: Option<String>,
+    /// Whether the server takes PKCE (RFC 7636); it does unless said otherwise.
+    #[serde(default = "yes", deserialize_with = "on")]
+    pub pkce: bool,
+    /// Whether the server has the device flow (RFC 8628).
+    #[serde(alias = "supports_device_code", deserialize_with = "off")]
+    pub supports_device_flow: bool,
+    /// Whether clients can register themselves (RFC 7591).
+    #[serde(deserialize_with = "off")]
+    pub supports_dcr: bool,
+    /// How the token endpoint wants the client's id and secret.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// What becomes of a refresh token when it is used.
+    pub refresh_tokens: Option<RefreshTokens>,
+    /// Further parameters of the authorization request.
+    pub authorize_params: BTreeMap<String, String>,
+    /// Where in the token response the tokens stand (RFC 6901), when not at the top.
+    #[serde(deserialize_with = "line")]
+    pub token_pointer: Option<String>,
+    /// The media type that the token endpoint must be asked for.
+    #[serde(deserialize_with = "line")]
+    pub token_accept: Option<String>,
+    /// How the token request is written; a form (RFC 6749 4.1.3) unless said otherwise.
+    pub token_body: Option<RequestBody>,
+    /// How a token is revoked, where it differs from RFC 7009.
+    pub revocation: Option<Revocation>,
+    /// The resource that the token is for (RFC 8707).
+    #[serde(deserialize_with = "line")]
+    pub resource: Option<String>,
+    /// Which redirect URIs the vendor accepts, when not loopback ones (RFC 8252 7.3).
+    pub redirect: Option<Redirect>,
+    /// A request that tells whose token it is.
+    pub account: Option<Account>,
+}
+
+/// Client authentication at the token endpoint (RFC 6749 2.3, RFC 7523).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// A public client: its id alone.
+    None,
+    /// `Authorization: Basic`.
+    Basic,
+    /// `client_secret` in the body.
+    Post,
+    /// A signed assertion.
+    PrivateKeyJwt,
+}
+
+/// What becomes of a refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RefreshTokens {
+    /// There are none.
+    None,
+    /// The same one is used again.
+    Reusable,
+    /// Each use yields a new one, and the old one ends.
+    Rotating,
+}
+
+/// How a request to the authorization server is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RequestBody {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// Which redirect URIs a vendor accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Redirect {
+    /// `http` on a loopback address or `localhost`.
+    Loopback,
+    /// Only `https`: the answer has to be pasted.
+    HttpsOnly,
+}
+
+/// How a token is revoked, where it differs from RFC 7009.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(default, expecting = "an object")]
+#[non_exhaustive]
+pub struct Revocation {
+    /// The method, when it is not POST.
+    #[serde(deserialize_with = "line")]
+    pub method: Option<String>,
+    /// How the client shows who it is, when otherwise than at the token endpoint.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// What the parameter with the token is called, when not `token`.
+    #[serde(deserialize_with = "line")]
+    pub token_param: Option<String>,
+    /// How the request is written, when not as a form.
+    pub body: Option<RequestBody>,
+}
+
+/// A request that tells whose token it is. Pointers into the JSON answer (RFC 6901).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with `url` and `id`")]
+#[non_exhaustive]
+pub struct Account {
+    /// Within the hosts of the definition; fields may stand in it as in the endpoints.
+    pub url: String,
+    /// Where the account's id stands.
+    pub id: String,
+    /// Where a name for people stands.
+    #[serde(default, deserialize_with = "line")]
+    pub label: Option<String>,
+}
+
+/// Parameters of the authorization request that belong to the flow itself (RFC 6749 4.1.1, 7636, 8707, OpenID Connect).
+const FLOW_PARAMS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "request",
+    "request_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
+fn yes() -> bool {
+    true
+}
+
+impl OAuth {
+    /// What a type alone cannot say.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        let named =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        if let Some(name) = self.authorize_params.keys().find(|name| FLOW_PARAMS.contains(&name.as_str())) {
+            return Err(("authorize_params", format!("`{name}` belongs to the flow itself")));
+        }
+        if self
+            .authorize_params
+            .iter()
+            .any(|(name, value)| !named(name) || value.chars().any(char::is_control))
+        {
+            return Err(("authorize_params", "are plain names and texts of one line".into()));
+        }
+        if self.scope_param.as_deref().is_some_and(|name| !named(name) || name.is_empty()) {
+            return Err(("scope_param", "must be a plain name".into()));
+        }
+        if let Some(pointer) = &self.token_pointer
+            && !is_pointer(pointer)
+        {
+            return Err(("token_pointer", "must be a JSON pointer".into()));
+        }
+        if let Some(account) = &self.account {
+            url_template(account.url.clone()).map_err(|problem| ("account.url", problem))?;
+            let pointers = std::iter::once(&account.id).chain(&account.label);
+            if pointers.into_iter().any(|pointer| !is_pointer(pointer)) {
+                return Err(("account", "holds a text that is no JSON pointer".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_pointer(text: &str) -> bool {
+    text.starts_with('/') && !text.chars().any(char::is_control)
+}
