@@ -105,6 +105,16 @@ impl AuthService {
         self.definitions().provider(name).cloned()
     }
 
+    /// The provider that a person means by a name or an alias. What is known by that name, be it by a broken file or by
+    /// what is left of it in the vault, is meant before any alias.
+    pub fn meant_by(&self, name: &str) -> String {
+        let definitions = self.definitions();
+        let Some(provider) = definitions.registry.resolve(name) else { return name.to_owned() };
+        let own = provider.definition.name();
+        let left = || self.names_in_store(&self.keys().of_provider(name)).is_ok_and(|keys| !keys.is_empty());
+        if own == name || left() { name.to_owned() } else { own.to_owned() }
+    }
+
     /// Validates the text of a definition that stands in `file`, and stores nothing.
     ///
     /// # Errors
@@ -124,7 +134,7 @@ impl AuthService {
         force: bool,
     ) -> Result<ProviderDefinition, Error> {
         let definition = definitions::parse(file, text)?;
-        if !force && self.definitions().registry.provider(definition.name()).is_some() {
+        if !force && self.definitions().registry.resolve(definition.name()).is_some() {
             return Err(Error::ProviderExists(definition.name().to_owned()));
         }
         definitions::store(&self.home.providers_folder(), &definition, text, force)?;
@@ -137,8 +147,7 @@ impl AuthService {
     /// # Errors
     /// When there is no such connection, or the vault cannot be written.
     pub fn set_default_connection(&self, provider: &str, name: &str) -> Result<(), Error> {
-        let definitions = self.definitions();
-        let provider = definitions.provider(provider)?.definition.name();
+        self.definitions().provider(provider)?;
         let vault = self.vault()?;
         let exclusive = vault.exclusive()?;
         let key = self.keys().connection(provider, name);

@@ -93,7 +93,9 @@ fn execute(parsed: Arguments, output: Output) -> Outcome {
         desk.name_trust_from_file();
     }
     desk.refuse_inside_run(parsed.command.refused_inside_run())?;
-    dispatch(&desk, parsed.command)
+    let mut command = parsed.command;
+    desk.resolve(command.providers())?;
+    dispatch(&desk, command)
 }
 
 fn dispatch(desk: &Desk, command: Command) -> Outcome {

@@ -1,6 +1,6 @@
 //! The route table, seen from outside: what a lookup costs can be measured without a proxy around it.
 
-use authsome_providers::Claim;
+use authsome_providers::{Claim, Endpoint};
 
 use crate::origin::Origin;
 use crate::routes::{Candidate, Lookup, Routes, Standing, Verdict};
@@ -8,20 +8,34 @@ use crate::routes::{Candidate, Lookup, Routes, Standing, Verdict};
 /// A compiled table.
 pub struct Table(Routes);
 
+/// A provider's part in it.
+pub struct Part {
+    /// Its name.
+    pub provider: String,
+    /// Where it claims.
+    pub claims: Vec<Claim>,
+    /// Where it issues tokens.
+    pub endpoints: Vec<Endpoint>,
+    /// Where its credential never goes.
+    pub excluded: Vec<Endpoint>,
+}
+
 /// An origin that is asked about.
 pub struct Target(Origin);
 
 impl Table {
-    /// Compiles a table from providers, each with its claims; all are connected.
-    pub fn compile(providers: impl IntoIterator<Item = (String, Vec<Claim>)>) -> Self {
-        let candidates = providers.into_iter().map(|(name, claims)| Candidate {
-            provider: name.into(),
-            connection: "default".into(),
-            standing: Standing::Connected,
-            bound: claims.iter().map(ToString::to_string).collect(),
-            claims,
-            endpoints: Vec::new(),
-        });
+    /// Compiles a table from providers; all are connected.
+    pub fn compile(providers: impl IntoIterator<Item = Part>) -> Self {
+        let candidates =
+            providers.into_iter().map(|Part { provider, claims, endpoints, excluded }| Candidate {
+                provider: provider.into(),
+                connection: "default".into(),
+                standing: Standing::Connected,
+                bound: claims.iter().map(ToString::to_string).collect(),
+                claims,
+                endpoints,
+                excluded,
+            });
         Self(Routes::compile(candidates.collect(), Vec::new()))
     }
 

@@ -44,10 +44,22 @@ pub(crate) struct Route {
     pub(crate) connection: Arc<str>,
     pub(crate) claim: Claim,
     pub(crate) standing: Standing,
+    /// Places on the claimed hosts that the credential never goes to.
+    excluded: Arc<[Endpoint]>,
     /// The header values, once they were asked for. A new generation brings new routes.
     pub(crate) prepared: OnceLock<Arc<Prepared>>,
     /// How the audit log names it.
     pub(crate) party: OnceLock<Party>,
+}
+
+impl Route {
+    /// Whether it leads to a path of a host that it claims.
+    pub(crate) fn goes_to(&self, host: &str, path: &CanonicalPath<'_>) -> bool {
+        let excluded = |place: &Endpoint| {
+            place.host == host && place.port == self.claim.port && place.may_be(path.as_str())
+        };
+        self.claim.covers(path) && !self.excluded.iter().any(excluded)
+    }
 }
 
 /// One provider's part in the table.
@@ -60,8 +72,10 @@ pub(crate) struct Candidate {
     pub(crate) claims: Vec<Claim>,
     /// The claims that the record is bound to, as text.
     pub(crate) bound: BTreeSet<String>,
-    /// Where tokens are issued, and what the definition excludes: never injected.
+    /// Where tokens are issued: no route leads there, whosever it is.
     pub(crate) endpoints: Vec<Endpoint>,
+    /// What is excluded from these claims.
+    pub(crate) excluded: Vec<Endpoint>,
 }
 
 /// The answer for one request.
@@ -97,7 +111,8 @@ impl Routes {
     }
 
     fn add(&mut self, candidate: Candidate) {
-        let Candidate { provider, connection, standing, claims, bound, endpoints } = candidate;
+        let Candidate { provider, connection, standing, claims, bound, endpoints, excluded } = candidate;
+        let excluded: Arc<[Endpoint]> = excluded.into();
         for claim in claims.into_iter().filter(Claim::is_routable) {
             let within = standing != Standing::Connected || bound.contains(&claim.to_string());
             let standing = if within { standing } else { Standing::BindingChanged };
@@ -108,8 +123,10 @@ impl Routes {
             };
             let (provider, connection) = (Arc::clone(&provider), Arc::clone(&connection));
             let (prepared, party) = (OnceLock::new(), OnceLock::new());
-            let route = Arc::new(Route { provider, connection, claim, standing, prepared, party });
-            for name in route.claim.permitted_suffix() {
+            let excluded = Arc::clone(&excluded);
+            let route = Arc::new(Route { provider, connection, claim, standing, excluded, prepared, party });
+            let names: BTreeSet<&str> = route.claim.permitted_suffix().into_iter().collect();
+            for name in names {
                 table.entry(name.into()).or_default().push(Arc::clone(&route));
             }
         }
@@ -139,7 +156,7 @@ impl Routes {
         }
         let mut best: Option<(Specificity, &Arc<Route>)> = None;
         let mut tied = false;
-        for route in self.claims_on(name, origin.port()).filter(|route| route.claim.covers(&path)) {
+        for route in self.claims_on(name, origin.port()).filter(|route| route.goes_to(name, &path)) {
             let specificity = route.claim.specificity();
             let Some((champion, winner)) = best else {
                 best = Some((specificity, route));

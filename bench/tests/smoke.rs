@@ -48,3 +48,17 @@ fn direct_and_relay_are_measured_and_every_request_is_accounted_for() {
     }
     assert!(text.contains("PASS  relay: requests that arrived without the credential"), "{text}");
 }
+
+#[test]
+fn a_lookup_allocates_nothing_however_large_the_table() {
+    let output = Command::new(env!("CARGO_BIN_EXE_lookup"))
+        .args(["--rounds", "1", "--passes", "20"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("1000 custom ones") && text.contains(" 0 allocations (limit 0)"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -92,6 +92,15 @@ impl Claim {
         self.path.covers(path)
     }
 
+    /// Whether a path and what lies below it have anything in common with the claimed paths.
+    pub(crate) fn meets(&self, path: &str) -> bool {
+        let below = |one: &str, other: &str| {
+            let one = one.trim_end_matches('/');
+            other.strip_prefix(one).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        below(self.path.as_str(), path) || below(path, self.path.as_str())
+    }
+
     /// How closely it names its target.
     pub fn specificity(&self) -> Specificity {
         let pattern = match self.pattern {

@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod evidence;
 mod field;
+mod filled;
 mod form;
 mod hosts;
 mod kind;
@@ -25,11 +26,10 @@ pub use self::oauth::{AuthUrls, Endpoint};
 pub use self::settings::{
     Account, ClientAuthentication, OAuth, Redirect, RefreshTokens, RequestBody, Revocation,
 };
-use crate::claim::Claim;
-use crate::json;
 use crate::pattern::ValuePattern;
 use crate::placement::Placement;
-use crate::template::{BASE_URL, Template, TemplateError};
+use crate::template::Template;
+use crate::{json, unknown};
 
 /// What the child of a run holds instead of a secret, unless the definition names its own.
 pub const DEFAULT_PLACEHOLDER: &str = "authsome-proxy-managed";
@@ -120,6 +120,11 @@ impl ProviderDefinition {
         self.not_routed.as_deref()
     }
 
+    /// The JSON paths of fields that nothing reads. Those of the Python edition are known, and read or ignored.
+    pub fn unknown_fields(&self) -> Vec<String> {
+        unknown::fields(&parse::in_one_spelling(&self.raw), &json_schema())
+    }
+
     /// What its facts rest on.
     pub fn evidence(&self) -> Evidence {
         Evidence::read(&self.raw)
@@ -170,96 +175,10 @@ impl ProviderDefinition {
         self.oauth.as_ref().map(|part| &part.block)
     }
 
-    /// What a login for this kind of credential asks, in order: the base URL, the other fields, the secret.
-    /// Empty when the definition does not offer the kind.
-    pub fn fields(&self, auth: AuthType) -> Vec<FieldSpec> {
-        let Some(form) = self.form(auth) else { return Vec::new() };
-        let in_urls = self.template_fields(Some(auth));
-        let mut asked = Vec::new();
-        if in_urls.contains(&BASE_URL) && self.declared(BASE_URL).is_none() {
-            asked.push(FieldSpec::base_url());
-        }
-        if in_urls.contains(&"tenant") && self.declared("tenant").is_none() {
-            asked.push(FieldSpec::tenant());
-        }
-        let placed_by = |form: &form::Form, name: &str| form.placement.fields().contains(&name);
-        let anywhere = self.template_fields(None);
-        let elsewhere =
-            |name: &str| anywhere.contains(&name) || self.forms().any(|other| placed_by(other, name));
-        let concerns = |name: &str| in_urls.contains(&name) || placed_by(form, name) || !elsewhere(name);
-        asked.extend(self.fields.iter().filter(|field| concerns(&field.name)).cloned());
-        let label = match auth {
-            AuthType::OAuth2 => "Access token",
-            AuthType::ApiKey => "API key",
-        };
-        for base_url in asked.iter_mut().filter(|field| field.name == BASE_URL && field.default.is_none()) {
-            base_url.default.clone_from(&self.base_url);
-        }
-        asked.push(FieldSpec::credential(auth.credential_field(), label, form));
-        asked
-    }
-
-    /// The claims of a connection with this kind of credential, its values filled in; a missing value takes its default,
-    /// and without an optional one the hosts that name it are left out. Empty for a definition that is not routed.
-    ///
-    /// # Errors
-    /// [`TemplateError`] when a value is missing, is refused, or is a base URL or tenant that the definition lacks.
-    pub fn claims(
-        &self,
-        auth: AuthType,
-        values: &BTreeMap<String, String>,
-    ) -> Result<Vec<Claim>, TemplateError> {
-        let known = self.template_fields(None);
-        for name in [BASE_URL, "tenant"] {
-            if values.contains_key(name) && !known.contains(&name) && self.declared(name).is_none() {
-                return Err(TemplateError::Undeclared(name.into()));
-            }
-        }
-        if self.not_routed.is_some() {
-            return Ok(Vec::new());
-        }
-        let values = self.with_defaults(values);
-        let given = |name: &str| values.get(name).is_some_and(|value| !value.is_empty());
-        let optional = self.fields.iter().filter(|field| field.optional && !given(&field.name));
-        let absent: Vec<&str> = optional.map(|field| field.name.as_str()).collect();
-        self.hosts.claims(auth, &values, &absent)
-    }
-
-    /// The claims that hold for every connection, or for one that takes the defaults: those without a field to fill.
-    pub fn fixed_claims(&self) -> Vec<Claim> {
-        match self.not_routed {
-            Some(_) => Vec::new(),
-            None => self.hosts.filled(&self.with_defaults(&BTreeMap::new())).collect(),
-        }
-    }
-
     /// How this kind of credential is placed. Without slots when the definition does not offer the kind.
     pub fn placement(&self, auth: AuthType) -> Placement {
         let empty = || Placement { slots: Vec::new(), clear: Vec::new(), variants: BTreeMap::new() };
         self.form(auth).map_or_else(empty, |form| form.placement.clone())
-    }
-
-    /// The endpoints of the authorization server, which never receive an injected credential.
-    pub fn auth_endpoints(&self, values: &BTreeMap<String, String>) -> Vec<Endpoint> {
-        let values = self.with_defaults(values);
-        self.oauth.as_ref().map(|part| part.urls.endpoints(&values)).unwrap_or_default()
-    }
-
-    /// What never receives an injected credential although a host of the definition covers it: the endpoints of the
-    /// authorization server, and what `excluded` names.
-    pub fn never_injected(&self, values: &BTreeMap<String, String>) -> Vec<Endpoint> {
-        let filled = self.with_defaults(values);
-        let excluded = self.excluded.iter().filter_map(|url| Endpoint::of(url, &filled, true));
-        self.auth_endpoints(values).into_iter().chain(excluded).collect()
-    }
-
-    /// The URLs of the authorization server; all `None` for a definition without OAuth.
-    ///
-    /// # Errors
-    /// [`TemplateError`] when a value is missing or refused.
-    pub fn urls(&self, values: &BTreeMap<String, String>) -> Result<AuthUrls, TemplateError> {
-        let values = self.with_defaults(values);
-        self.oauth.as_ref().map_or_else(|| Ok(AuthUrls::default()), |part| part.urls.fill(&values))
     }
 
     /// Fields and the environment variables that each is exported as. A refresh token is never among them.
@@ -288,6 +207,11 @@ impl ProviderDefinition {
         names
     }
 
+    /// The hosts that it reaches, whatever its fields hold.
+    pub(crate) fn reaches(&self) -> Vec<crate::suspect::Reach> {
+        self.hosts.reaches()
+    }
+
     fn form(&self, auth: AuthType) -> Option<&form::Form> {
         match auth {
             AuthType::OAuth2 => self.oauth.as_ref().map(|part| &part.form),
@@ -297,30 +221,6 @@ impl ProviderDefinition {
 
     fn forms(&self) -> impl Iterator<Item = &form::Form> {
         [AuthType::OAuth2, AuthType::ApiKey].into_iter().filter_map(|auth| self.form(auth))
-    }
-
-    /// The names of the fields in URLs, and in the hosts for a kind of credential, or for any.
-    fn template_fields(&self, auth: Option<AuthType>) -> Vec<&str> {
-        let urls = self.oauth.iter().filter(|_| auth != Some(AuthType::ApiKey));
-        let urls = urls.flat_map(|part| part.urls.fields());
-        let excluded = self.excluded.iter().flat_map(Template::fields);
-        let excluded = excluded.filter(|_| auth.is_none());
-        self.hosts.fields(auth).chain(urls).chain(excluded).collect()
-    }
-
-    fn declared(&self, name: &str) -> Option<&FieldSpec> {
-        self.fields.iter().find(|field| field.name == name)
-    }
-
-    fn with_defaults(&self, values: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-        let mut filled = values.clone();
-        let declared = self.fields.iter().map(|field| (field.name.as_str(), &field.default));
-        for (name, default) in declared.chain([(BASE_URL, &self.base_url)]) {
-            if let Some(default) = default {
-                filled.entry(name.to_owned()).or_insert_with(|| default.clone());
-            }
-        }
-        filled
     }
 }
 

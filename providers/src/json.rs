@@ -141,26 +141,40 @@ struct Document(Value);
 
 impl<'de> serde::Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Strict { path: String::new(), depth: 0 }.deserialize(deserializer).map(Document)
+        Strict::default().deserialize(deserializer).map(Document)
     }
 }
 
 /// Builds a value and knows where it stands in the document.
-struct Strict {
-    path: String,
+#[derive(Clone, Copy, Default)]
+struct Strict<'p> {
+    above: Option<&'p Strict<'p>>,
+    key: &'p str,
+    index: usize,
     depth: usize,
 }
 
-impl Strict {
-    fn inside<E: serde::de::Error>(&self, step: fmt::Arguments<'_>) -> Result<Strict, E> {
+impl Strict<'_> {
+    /// One step down: to a key, or to the index of a list when there is no key.
+    fn inside<'a, E: serde::de::Error>(&'a self, key: &'a str, index: usize) -> Result<Strict<'a>, E> {
         if self.depth == MAX_DEPTH {
             return Err(E::custom(format_args!("nested deeper than {MAX_DEPTH} levels")));
         }
-        Ok(Strict { path: format!("{}{step}", self.path), depth: self.depth + 1 })
+        Ok(Strict { above: Some(self), key, index, depth: self.depth + 1 })
+    }
+
+    fn path(&self) -> String {
+        let Some(above) = self.above else { return String::new() };
+        let start = above.path();
+        match (self.key, start.as_str()) {
+            ("", _) => format!("{start}[{}]", self.index),
+            (key, "") => key.to_owned(),
+            (key, _) => format!("{start}.{key}"),
+        }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -168,7 +182,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,7 +219,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.inside(format_args!("[{}]", list.len()))?)? {
+        while let Some(item) = items.next_element_seed(self.inside("", list.len())?)? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -214,10 +228,9 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let dot = if self.path.is_empty() { "" } else { "." };
-            let seed = self.inside(format_args!("{dot}{key}"))?;
+            let seed = self.inside(&key, 0)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format_args!("{} is given twice", seed.path)));
+                return Err(A::Error::custom(format_args!("{} is given twice", seed.path())));
             }
             let value = entries.next_value_seed(seed)?;
             map.insert(key, value);

@@ -16,6 +16,7 @@ mod suffix;
 mod suggest;
 mod suspect;
 pub mod template;
+mod unknown;
 pub mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +24,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use crate::claim::{Claim, ClaimError, Specificity};
 pub use crate::definition::{
     AuthType, AuthUrls, DEFAULT_PLACEHOLDER, DefinitionError, Endpoint, Evidence, FieldError, FieldSpec,
-    FlowType, OAuth, ProviderDefinition, SCHEMA_VERSION, json_schema,
+    FlowType, Gap, OAuth, ProviderDefinition, Reference, SCHEMA_VERSION, json_schema,
 };
-pub use crate::path::{CanonicalPath, PathPrefix, canonical, may_be, may_be_below};
+pub use crate::path::{CanonicalPath, PathPrefix, canonical};
 pub use crate::pattern::{HostPattern, PatternError, ValuePattern};
 pub use crate::placement::{Placement, PlacementError, Slot, SlotName, ValueForm};
 pub use crate::suffix::OpenDomainError;
@@ -104,14 +105,20 @@ impl Registry {
         (registry, broken)
     }
 
-    /// The provider of a name, or else of an alias.
+    /// The provider of a name. Records are matched by it.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.named(name).or_else(|| self.aliased(name))
+        let bundled = || bundled::named(name).filter(|_| !self.hidden.contains(name))?.provider();
+        self.custom.get(name).or_else(bundled)
+    }
+
+    /// The provider of a name, or else of an alias: what a person typed.
+    pub fn resolve(&self, name: &str) -> Option<&Provider> {
+        self.provider(name).or_else(|| self.aliased(name))
     }
 
     /// All providers, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
-        self.names().into_iter().filter_map(|name| self.named(name))
+        self.names().into_iter().filter_map(|name| self.provider(name))
     }
 
     /// The dNSName subtrees (RFC 5280 4.2.1.10) that cover every host which a definition claims by itself.
@@ -141,12 +148,11 @@ impl Registry {
         ABSENT.iter().find(|(absent, _)| *absent == name).map(|(_, reason)| *reason)
     }
 
-    fn named(&self, name: &str) -> Option<&Provider> {
-        let bundled = || bundled::named(name).filter(|_| !self.hidden.contains(name))?.provider();
-        self.custom.get(name).or_else(bundled)
-    }
-
+    /// The provider of an alias that was never a name: not of a definition whose replacement is broken either.
     fn aliased(&self, alias: &str) -> Option<&Provider> {
+        if self.hidden.contains(alias) {
+            return None;
+        }
         let bundled = self.shown().find(|entry| entry.aliases.contains(&alias));
         let owns = |provider: &&Provider| provider.definition.aliases().iter().any(|own| own == alias);
         bundled.and_then(bundled::Entry::provider).or_else(|| self.custom.values().find(owns))

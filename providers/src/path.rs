@@ -181,7 +181,7 @@ fn is_at_or_below(prefix: &str, path: &str) -> bool {
         .as_bytes()
         .split_at_checked(prefix.len())
         .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(prefix.as_bytes()) && rest.starts_with(b"/"));
-    below || is_same(prefix, path)
+    prefix.is_empty() || below || is_same(prefix, path)
 }
 
 fn may_match(endpoint_path: &str, request_path: &str, compare: Compare) -> bool {
@@ -439,6 +439,9 @@ mod tests {
         ] {
             assert!(may_be_below("/mcp", path), "{path}");
         }
+        for path in ["/", "", "/any/thing", "/a/../b", "/%2e"] {
+            assert!(may_be_below("/", path), "{path}");
+        }
         for path in ["/", "", "/mcps", "/models/mcp", "/mc", "/api/mcp/x", "/models/é"] {
             assert!(!may_be_below("/mcp", path), "{path}");
         }
@@ -449,7 +452,7 @@ mod tests {
 
         #[test]
         fn the_short_way_says_what_all_readings_say(
-            endpoint in "/(token|oauth/token|a/b)/?",
+            endpoint in "/(token|oauth/token|a/b|token\\.json|)/?",
             request in "/{1,2}(A|a|oauth|OAuth|\\.|\\.\\.|%61|;x)?/?(b|token|Token|to%6ben|token\\.json)(/|;x|\\?q)?",
         ) {
             for compare in [is_same as Compare, is_at_or_below] {

@@ -1,24 +1,33 @@
-//! What a person should be told about a custom definition: that it looks like a bundled one, or takes over its hosts.
+//! What a person should be told about a custom definition: that it reads like another one, or reaches its hosts.
 
-use crate::claim::Claim;
+use std::collections::BTreeSet;
+
 use crate::pattern::HostPattern;
-use crate::{ProviderDefinition, Registry, Source};
+use crate::{ProviderDefinition, Registry};
 
 /// Sentences about a custom definition, none if there is nothing to tell.
 pub(crate) fn suspicions(registry: &Registry, custom: &ProviderDefinition) -> Vec<String> {
     let mut sentences = Vec::new();
-    let others = registry.iter().filter(|other| other.source == Source::Bundled);
-    for other in others.map(|provider| &provider.definition).filter(|other| other.name() != custom.name()) {
+    let names: Vec<&str> = names(custom).collect();
+    let reaches = custom.reaches();
+    for other in
+        registry.iter().map(|provider| &provider.definition).filter(|other| other.name() != custom.name())
+    {
         let name = other.name();
-        if is_look_alike(custom.name(), name) {
-            sentences.push(format!("the name is easily taken for the bundled `{name}`"));
+        if self::names(other).any(|known| names.iter().any(|own| is_look_alike(own, known))) {
+            sentences.push(format!("its name is easily taken for `{name}`"));
         }
-        let shared: Vec<String> = shared(&custom.fixed_claims(), &other.fixed_claims());
+        let shared = shared(&reaches, &other.reaches());
         if !shared.is_empty() {
-            sentences.push(format!("claims {}, which the bundled `{name}` claims too", shared.join(", ")));
+            let shared: Vec<&str> = shared.into_iter().collect();
+            sentences.push(format!("claims {}, as `{name}` does", shared.join(", ")));
         }
     }
     sentences
+}
+
+fn names(definition: &ProviderDefinition) -> impl Iterator<Item = &str> {
+    std::iter::once(definition.name()).chain(definition.aliases().iter().map(String::as_str))
 }
 
 /// Whether one name reads like the other, or is a single slip of the keyboard away from it.
@@ -46,20 +55,34 @@ fn is_slip(one: &str, other: &str) -> bool {
     }
 }
 
-/// The hosts that both reach.
-fn shared(claims: &[Claim], others: &[Claim]) -> Vec<String> {
-    let mut hosts: Vec<String> = Vec::new();
-    for (one, other) in claims.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
-        let met = match (&one.pattern, &other.pattern) {
-            (_, HostPattern::Exact(host)) if one.pattern.matches(host) => host,
-            (HostPattern::Exact(host), _) if other.pattern.matches(host) => host,
-            _ => continue,
-        };
-        if !hosts.contains(met) {
-            hosts.push(met.clone());
+/// Hosts that a definition reaches, whatever its fields hold: labels, of which a star is any.
+pub(crate) struct Reach {
+    /// As a person reads it.
+    pub(crate) text: String,
+    /// The hosts, a star for each field; a regex has none.
+    pub(crate) host: Option<String>,
+    pub(crate) pattern: HostPattern,
+}
+
+/// The hosts that both reach, as the first one writes them.
+fn shared<'a>(own: &'a [Reach], others: &[Reach]) -> BTreeSet<&'a str> {
+    let met = own.iter().filter(|one| others.iter().any(|other| meet(one, other)));
+    met.map(|one| one.text.as_str()).collect()
+}
+
+fn meet(one: &Reach, other: &Reach) -> bool {
+    match (&one.host, &other.host) {
+        (Some(one), Some(other)) => {
+            one.split('.').count() == other.split('.').count()
+                && one
+                    .split('.')
+                    .zip(other.split('.'))
+                    .all(|(one, other)| one == other || one.contains('*') || other.contains('*'))
         }
+        (None, Some(host)) => one.pattern.matches(host),
+        (Some(host), None) => other.pattern.matches(host),
+        (None, None) => one.pattern == other.pattern,
     }
-    hosts
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ fn an_error_names_the_field_that_failed() {
         ("/api_key", json!("x"), "api_key"),
         ("/placeholder", json!("short"), "placeholder"),
         ("/placeholder", json!("sixteen letters!"), "placeholder"),
-        ("/docs_url", json!(["x"]), "docs_url"),
+        ("/docs_url", json!(["x"]), "docs"),
     ]);
 }
 
@@ -460,8 +460,12 @@ fn an_alias_finds_the_definition_and_never_hides_a_name() {
     let mine = with(api_key(), "/aliases", json!(["acme-old", "openai"]));
     let (registry, broken) = Registry::with_custom([("acme.json".to_owned(), mine.to_string())]);
     assert_eq!(broken, []);
-    assert_eq!(registry.provider("acme-old").unwrap().definition.name(), "acme");
-    assert_eq!(registry.provider("openai").unwrap().source, Source::Bundled);
+    assert_eq!(registry.resolve("acme-old").unwrap().definition.name(), "acme");
+    assert!(registry.provider("acme-old").is_none(), "records are matched by name");
+    assert_eq!(registry.resolve("openai").unwrap().source, Source::Bundled);
+    let broken = ("openai.json".to_owned(), "{".to_owned());
+    let (hidden, _) = Registry::with_custom([("acme.json".to_owned(), mine.to_string()), broken]);
+    assert!(hidden.resolve("openai").is_none(), "an alias does not step into the place of a broken file");
     assert_eq!(registry.iter().filter(|provider| provider.definition.name() == "acme").count(), 1);
     assert_eq!(failing_field(&with(api_key(), "/aliases", json!(["ok", "../x"]))), "aliases[1]");
 }
@@ -482,7 +486,7 @@ fn what_is_excluded_is_never_injected_into_at_or_below() {
         "/excluded",
         json!(["https://api.acme-corp.com/oauth", "https://api.acme-corp.com/mcp"]),
     );
-    let excluded = load(&file).unwrap().never_injected(&no_values());
+    let excluded = load(&file).unwrap().excluded(&no_values());
     assert_eq!(excluded.len(), 2);
     for path in ["/mcp", "/mcp/tools", "/MCP//x", "/a/../mcp"] {
         assert!(
@@ -494,10 +498,13 @@ fn what_is_excluded_is_never_injected_into_at_or_below() {
     for refused in ["http://api.acme-corp.com/mcp", "api.acme-corp.com/mcp", "https://127.0.0.1/mcp"] {
         assert_eq!(failing_field(&with(api_key(), "/excluded", json!([refused]))), "excluded[0]");
     }
-    assert_eq!(
-        failing_field(&with(api_key(), "/excluded", json!("https://{region}.acme-corp.com/x"))),
-        "fields"
-    );
+    for lost in
+        ["https://{region}.acme-corp.com/x", "https://api.acme-corp.com/{tenant}/x", "https://evil.test/mcp"]
+    {
+        assert_eq!(failing_field(&with(api_key(), "/excluded", json!([lost]))), "excluded[0]", "{lost}");
+    }
+    let all = with(api_key(), "/excluded", json!("https://api.acme-corp.com"));
+    assert!(load(&all).unwrap().excluded(&no_values())[0].may_be("/any/thing"));
 }
 
 #[test]
@@ -592,5 +599,108 @@ fn the_json_schema_knows_every_field_that_is_read() {
     let text = schema.to_string();
     for key in ["scope_separator", "registration_endpoint", "key_pattern_hint", "third_party", "variants"] {
         assert!(text.contains(&format!("\"{key}\":")), "{key}");
+    }
+}
+
+#[test]
+fn null_counts_as_absent_in_either_spelling() {
+    let mut file = api_key();
+    let url = file.as_object_mut().unwrap().remove("host_url").unwrap();
+    file["api_url"] = url;
+    for (pointer, key) in [
+        ("/host_url", "host"),
+        ("/docs", "docs"),
+        ("/aliases", "aliases"),
+        ("/fields", "fields"),
+        ("/export", "export"),
+    ] {
+        assert!(load(&with(file.clone(), pointer, json!(null))).is_ok(), "{key}");
+    }
+    let device = with(
+        with(oauth(), "/oauth/supports_device_flow", json!(null)),
+        "/oauth/supports_device_code",
+        json!(false),
+    );
+    assert!(load(&with(device, "/oauth/authorize_params", json!(null))).is_ok());
+    assert_eq!(load(&file).unwrap().to_json(), file, "kept as it was written");
+}
+
+#[test]
+fn a_list_is_no_object() {
+    for (pointer, value, field) in [
+        ("/client", json!(["A_ID", "A_SECRET"]), "client"),
+        ("/export", json!([{}]), "export"),
+        ("/api_key", json!([]), "api_key"),
+        ("/fields", json!([["region"]]), "fields[0]"),
+        ("/api_key/placement", json!([{"x-key": "{api_key}"}]), "api_key.placement"),
+        ("/api_key/placement", json!({"basic": ["{api_key}", ""]}), "api_key.placement.basic"),
+    ] {
+        assert_eq!(failing_field(&with(api_key(), pointer, value)), field);
+    }
+    assert_eq!(failing_field(&with(oauth(), "/oauth", json!([]))), "oauth");
+}
+
+#[test]
+fn what_oauth_settings_name_is_as_safe_as_the_endpoints() {
+    for (pointer, value, field) in [
+        ("/oauth/resource", json!("http://127.0.0.1:1/"), "oauth.resource"),
+        ("/oauth/revocation", json!({"method": "GET / HTTP/1.1"}), "oauth.revocation.method"),
+        ("/oauth/token_accept", json!("a b"), "oauth.token_accept"),
+        ("/oauth/account", json!({"url": "https://evil.test/me", "id": "/id"}), "oauth.account.url"),
+    ] {
+        assert_eq!(failing_field(&with(oauth(), pointer, value)), field);
+    }
+}
+
+#[test]
+fn a_key_needs_no_field_of_the_oauth_endpoints() {
+    let mut file = with(oauth(), "/api_key", json!({}));
+    file["oauth"]["token_url"] = json!("https://login.acme-corp.com/{tenant}/token");
+    file["host_url"] = json!(["api.acme-corp.com", "login.acme-corp.com"]);
+    let definition = load(&file).unwrap();
+    assert_eq!(definition.fields(AuthType::ApiKey).len(), 1);
+    assert_eq!(definition.fields(AuthType::OAuth2)[0].name, "tenant");
+    let endpoints = definition.auth_endpoints(&no_values());
+    assert!(
+        endpoints.iter().any(|endpoint| endpoint.may_be("/any/token")),
+        "not known which, so all of them"
+    );
+}
+
+#[test]
+fn a_definition_has_a_bounded_number_of_hosts() {
+    let hosts: Vec<String> = (0..513).map(|number| format!("h{number}.acme-corp.com")).collect();
+    assert_eq!(failing_field(&with(api_key(), "/host_url", json!(hosts))), "host_url[512]");
+    assert!(load(&with(api_key(), "/host_url", json!(hosts[..512]))).is_ok());
+}
+
+#[test]
+fn fields_that_nothing_reads_are_known() {
+    let mut file = with(api_key(), "/exclude", json!([]));
+    file["api_key"]["placement"] = json!({"headers": {"x-key": "{api_key}"}, "cookies": {}});
+    file["fields"] = json!([{"name": "a", "secrets": true}]);
+    file["docs_url"] = json!("https://acme-corp.com");
+    let unknown = load(&file).unwrap().unknown_fields();
+    assert_eq!(unknown, ["api_key.placement.cookies", "exclude", "fields[0].secrets"]);
+}
+
+#[test]
+fn what_reads_like_another_or_reaches_its_hosts_is_told() {
+    let registry = Registry::bundled();
+    let told = |pointer: &str, value: Value| {
+        let mut file = with(api_key(), "/fields", json!([{"name": "sub"}]));
+        file["host_url"] = json!("api.acme-corp.com");
+        registry.suspicions(&load(&with(file, pointer, value)).unwrap()).join("; ")
+    };
+    assert_eq!(told("/name", json!("acme")), "");
+    for (pointer, value, expected) in [
+        ("/name", json!("klaviyo-oauth"), "its name is easily taken for `klaviyo`"),
+        ("/aliases", json!(["openai"]), "its name is easily taken for `openai`"),
+        ("/host_url", json!("acme.zendesk.com"), "claims acme.zendesk.com, as `zendesk` does"),
+        ("/host_url", json!("https://{sub}.zendesk.com/api"), "claims {sub}.zendesk.com, as `zendesk` does"),
+        ("/host_url", json!("*.us1.twilio.com"), "claims *.us1.twilio.com, as `twilio` does"),
+        ("/host_url", json!("API.openai.com"), "claims api.openai.com, as `openai` does"),
+    ] {
+        assert!(told(pointer, value).contains(expected), "{expected}");
     }
 }

@@ -78,8 +78,10 @@ impl App {
                 explanation.fix = Some("list the one to prefer under `prefer` in config.json".into());
             }
             Lookup::None if verdict == Verdict::Intercept => {
-                explanation.reason =
-                    Some("the host has routes, but none for this path, or the path issues tokens".into());
+                explanation.reason = Some(
+                    "the host has routes, but none for this path, or the path issues tokens or is excluded"
+                        .into(),
+                );
             }
             Lookup::None => {
                 explanation.reason =
@@ -161,7 +163,7 @@ fn lines(mut routes: Vec<&std::sync::Arc<Route>>, lookup: &Lookup<'_>, path: &st
         Lookup::Route(winner) if winner.claim == route.claim && winner.provider == route.provider => "won",
         _ if !route.claim.covers(&path) => "path does not match",
         Lookup::Ambiguous => "tied",
-        Lookup::None => "path issues tokens",
+        Lookup::None => "path issues tokens or is excluded",
         Lookup::Route(_) => "less specific",
     };
     let line = |route: &&std::sync::Arc<Route>| CandidateLine {

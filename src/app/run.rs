@@ -160,6 +160,10 @@ fn require(providers: &[String], connected: &[Connected]) -> Result<(), Error> {
 /// The variables that a definition exports: the placeholder for each secret, other fields as they are.
 fn stand_ins(connected: &Connected) -> Vec<(String, String)> {
     let Connected { definition: Some(definition), record } = connected else { return Vec::new() };
+    // What is injected nowhere keeps the names that the person gave it.
+    if definition.not_routed().is_some() {
+        return Vec::new();
+    }
     let secret: Vec<&str> = record.secrets().into_iter().map(|(name, _)| name).collect();
     let mut pairs = Vec::new();
     for (field, names) in definition.exports() {
@@ -175,5 +179,6 @@ fn stand_ins(connected: &Connected) -> Vec<(String, String)> {
 
 /// The variables in which a definition looks for secrets: the child gets none of them.
 fn key_variables(connected: &Connected) -> Vec<String> {
-    connected.definition.iter().flat_map(|definition| definition.env_vars()).map(str::to_owned).collect()
+    let routed = connected.definition.iter().filter(|definition| definition.not_routed().is_none());
+    routed.flat_map(|definition| definition.env_vars()).map(str::to_owned).collect()
 }

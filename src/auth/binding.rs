@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use authsome_providers::{AuthType, Placement, ProviderDefinition, TemplateError};
+use authsome_providers::{AuthType, AuthUrls, Endpoint, Placement, ProviderDefinition, TemplateError};
 use serde_json::Map;
 
 use super::record::{Binding, ConnectionRecord};
@@ -19,15 +19,26 @@ pub fn today(
     let mut claims: Vec<String> =
         definition.claims(auth_type, values)?.iter().map(ToString::to_string).collect();
     claims.sort_unstable();
-    let urls = definition.urls(values)?;
+    let urls = match auth_type {
+        AuthType::OAuth2 => definition.urls(values)?,
+        AuthType::ApiKey => AuthUrls::default(),
+    };
     Ok(Binding {
         claims,
         placement: definition.placement(auth_type),
         token_url: urls.token,
         revocation_url: urls.revocation,
         introspection_url: urls.introspection,
+        excluded: definition.excluded(values).iter().map(ToString::to_string).collect(),
         rest: Map::new(),
     })
+}
+
+impl Binding {
+    /// Where the secret never goes although a claim covers it.
+    pub fn excluded(&self) -> impl Iterator<Item = Endpoint> {
+        self.excluded.iter().filter_map(|url| url.parse().ok()).map(Endpoint::with_below)
+    }
 }
 
 impl ConnectionRecord {
@@ -77,6 +88,7 @@ pub(super) fn unbound() -> Binding {
         token_url: None,
         revocation_url: None,
         introspection_url: None,
+        excluded: Vec::new(),
         rest: Map::new(),
     }
 }

@@ -1,6 +1,5 @@
 //! Provider definitions: those of the program and the user's files in `providers/`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -73,16 +72,6 @@ impl Definitions {
             absence: Registry::explain_absence(name),
             suggestions: self.registry.suggest(name).into_iter().map(str::to_owned).collect(),
         })
-    }
-
-    /// The name of a provider that may be given by an alias.
-    pub(super) fn canonical<'a>(&self, name: &'a str) -> Cow<'a, str> {
-        match self.registry.provider(name) {
-            Some(provider) if provider.definition.name() != name => {
-                provider.definition.name().to_owned().into()
-            }
-            _ => name.into(),
-        }
     }
 }
 

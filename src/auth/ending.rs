@@ -20,7 +20,6 @@ impl AuthService {
     /// # Errors
     /// When there is no such connection, or the vault cannot be written.
     pub fn logout(&self, provider: &str, connection: Option<&str>) -> Result<String, Error> {
-        let provider = &*self.definitions().canonical(provider);
         self.check_known(provider)?;
         let vault = self.vault()?;
         let exclusive = vault.exclusive()?;
@@ -52,7 +51,6 @@ impl AuthService {
     /// # Errors
     /// When there is nothing to revoke, or the vault cannot be written.
     pub fn revoke(&self, provider: &str, connection: Option<&str>) -> Result<(), Error> {
-        let provider = &*self.definitions().canonical(provider);
         if connection.is_some() {
             return self.logout(provider, connection).map(drop);
         }
@@ -65,7 +63,6 @@ impl AuthService {
     /// # Errors
     /// When there is no such provider, or the vault or the file cannot be changed.
     pub fn remove(&self, provider: &str) -> Result<Removed, Error> {
-        let provider = &*self.definitions().canonical(provider);
         let folder = self.home().providers_folder();
         let is_custom = crate::home::is_name(provider)
             && std::fs::symlink_metadata(definitions::file_of(&folder, provider)).is_ok();

@@ -87,14 +87,15 @@ impl AuthService {
     /// # Errors
     /// When there is no such provider, or the store cannot be read.
     pub fn list_connections(&self, provider: Option<&str>) -> Result<Vec<ListedConnection>, Error> {
-        let definitions = self.definitions();
-        let provider = provider.map(|name| definitions.provider(name)).transpose()?;
+        if let Some(name) = provider {
+            self.definitions().provider(name)?;
+        }
         let mut listed = match self.snapshot() {
             Ok(snapshot) => self.shown(&snapshot),
             Err(Error::EncryptionUnavailable(_)) => self.sealed()?,
             Err(error) => return Err(error),
         };
-        listed.retain(|connection| provider.is_none_or(|one| connection.provider == one.definition.name()));
+        listed.retain(|connection| provider.is_none_or(|name| connection.provider == name));
         listed.sort_by(|one, other| (&one.provider, &one.name).cmp(&(&other.provider, &other.name)));
         Ok(listed)
     }

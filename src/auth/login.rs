@@ -39,7 +39,7 @@ impl AuthService {
         self.auth_type(&definitions.provider(provider)?.definition, wanted)
     }
 
-    /// What a login asks, in order. Without a kind, the definition's own.
+    /// What a login asks, in order. Without a kind, what [`Self::login_kind`] says.
     ///
     /// # Errors
     /// When there is no such provider, or it does not take that kind of credential.
@@ -93,7 +93,7 @@ impl AuthService {
         let record = &mut bound.record;
         record.binding = binding::today(definition, record.auth_type, &record.template_values())
             .map_err(|error| failed(definition, &error))?;
-        let key = self.keys().connection(definition.name(), &record.connection_name);
+        let key = self.keys().connection(provider, &record.connection_name);
         bound.version = Some(self.vault()?.put_if(&key, encode(record), Expected::Version(version))?);
         Ok(bound)
     }

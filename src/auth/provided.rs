@@ -55,6 +55,11 @@ impl ProvidedKeys {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     /// The key of a provider. In the variable's name, `-` is written `_`.
     pub fn of(&self, provider: &str) -> Option<&ProvidedKey> {
         self.by_name.get(&provider.to_ascii_uppercase().replace('-', "_"))

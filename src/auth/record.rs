@@ -81,6 +81,9 @@ pub struct Binding {
     /// Where it is examined (RFC 7662).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_url: Option<String>,
+    /// URLs at and below which the secret never goes, although a claim covers them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub rest: Map<String, Value>,

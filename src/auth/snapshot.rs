@@ -67,8 +67,7 @@ impl AuthService {
     /// # Errors
     /// [`Error::CredentialMissing`] when the provider has none, [`Error::ConnectionNotFound`] when it has others only.
     pub fn connection(&self, provider: &str, name: Option<&str>) -> Result<Connection, Error> {
-        let definitions = self.definitions();
-        let provider = definitions.provider(provider)?.definition.name();
+        self.definitions().provider(provider)?;
         let default = match name {
             // Damaged metadata does not stand in the way of a connection that is named.
             Some(_) => self.default_connection(provider).unwrap_or_default(),
@@ -97,7 +96,6 @@ impl AuthService {
     /// # Errors
     /// When the vault cannot be read.
     pub fn default_connection(&self, provider: &str) -> Result<Option<String>, Error> {
-        let provider = &*self.definitions().canonical(provider);
         if self.provided_key(provider).is_some() {
             return Ok(Some(PROVIDED.to_owned()));
         }
@@ -125,6 +123,9 @@ impl AuthService {
     }
 
     fn add_provided(&self, snapshot: &mut Snapshot, defaults: &mut BTreeMap<String, Option<String>>) {
+        if self.provided.is_empty() {
+            return;
+        }
         for name in self.definitions().registry.names() {
             if self.provided_key(name).is_none() {
                 continue;

@@ -132,6 +132,26 @@ pub(super) enum Command {
 }
 
 impl Command {
+    /// The names of providers in it, which may be aliases.
+    pub(super) fn providers(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Login(args) => vec![&mut args.provider],
+            Self::Get(args) => vec![&mut args.provider],
+            Self::Export(args) => args.provider.iter_mut().collect(),
+            Self::Inspect(args) => args.provider.iter_mut().collect(),
+            Self::Logout(args) => vec![&mut args.provider],
+            Self::Revoke(args) => vec![&mut args.provider],
+            Self::Remove(args) => vec![&mut args.provider],
+            Self::Connection(connection::ConnectionCommand::List { provider }) => {
+                provider.iter_mut().collect()
+            }
+            Self::Connection(connection::ConnectionCommand::Default { provider, .. }) => vec![provider],
+            Self::Run(args) => args.require.iter_mut().chain(args.routing.providers()).collect(),
+            Self::Proxy(args) => args.routing.providers().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The words that name it, and what it would change or reveal inside a run; `None` when it only looks.
     pub(super) fn refused_inside_run(&self) -> Option<&'static str> {
         match self {

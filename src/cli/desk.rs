@@ -49,6 +49,18 @@ impl Desk {
         Ok(self.app.auth()?)
     }
 
+    /// Puts the names of providers in the place of aliases.
+    pub(super) fn resolve(&self, names: Vec<&mut String>) -> Result<(), Failure> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let auth = self.auth()?;
+        for name in names {
+            *name = auth.meant_by(name);
+        }
+        Ok(())
+    }
+
     /// The time in Unix seconds.
     pub(super) fn now(&self) -> i64 {
         self.app.clock().unix_seconds()

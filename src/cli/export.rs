@@ -35,7 +35,7 @@ enum Format {
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
     /// The provider's name; all that are connected when none is named
-    provider: Option<String>,
+    pub(super) provider: Option<String>,
     /// The connection; the provider's default when none is named
     #[arg(long, value_name = "NAME", requires = "provider")]
     connection: Option<String>,

@@ -21,7 +21,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct GetArgs {
     /// The provider's name
-    provider: String,
+    pub(super) provider: String,
     /// The connection; the provider's default when none is named
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,

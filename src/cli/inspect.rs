@@ -18,7 +18,7 @@ Examples:
 pub(super) struct InspectArgs {
     /// The provider's name
     #[arg(required_unless_present = "schema")]
-    provider: Option<String>,
+    pub(super) provider: Option<String>,
     /// Print the JSON Schema of definitions instead
     #[arg(long)]
     schema: bool,

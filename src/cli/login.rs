@@ -60,7 +60,7 @@ impl From<Flow> for FlowType {
 #[command(after_help = EXAMPLES)]
 pub(super) struct LoginArgs {
     /// The provider's name
-    provider: String,
+    pub(super) provider: String,
     /// How to authenticate
     #[arg(long, value_enum)]
     flow: Option<Flow>,

@@ -11,7 +11,7 @@ use super::desk::{DONE, Desk, event};
 #[derive(Debug, Args)]
 pub(super) struct LogoutArgs {
     /// The provider's name
-    provider: String,
+    pub(super) provider: String,
     /// The connection; the provider's default when none is named
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,

@@ -33,7 +33,7 @@ pub(super) struct ProxyArgs {
     #[arg(long, value_name = "PATH")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
-    routing: RoutingArgs,
+    pub(super) routing: RoutingArgs,
 }
 
 impl ProxyArgs {

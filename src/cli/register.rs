@@ -42,6 +42,9 @@ pub(super) fn run(desk: &Desk, args: &RegisterArgs) -> Outcome {
     let file = args.path.display().to_string();
     let text = read(&args.path)?;
     let definition = auth.parse_definition(&file, &text)?;
+    for field in definition.unknown_fields() {
+        desk.output.warn(&format!("`{field}` is read by nothing"));
+    }
     for told in auth.definitions().registry.suspicions(&definition) {
         desk.output.warn(&told);
     }
@@ -84,6 +87,8 @@ fn endpoints(definition: &ProviderDefinition) -> String {
     lines.extend(definition.not_routed().map(|reason| format!("  not routed          {reason}")));
     lines.extend(hosts.into_iter().map(|host| format!("  credential goes to  {host}")));
     let servers = definition.auth_endpoints(&values);
+    let excluded = definition.excluded(&values).into_iter();
+    lines.extend(excluded.map(|place| format!("  but never to        {place}")));
     lines.extend(
         servers.into_iter().map(|at| format!("  signs in at         {}:{}{}", at.host, at.port, at.path)),
     );

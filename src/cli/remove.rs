@@ -12,7 +12,7 @@ use super::desk::{DONE, Desk, event};
 #[derive(Debug, Args)]
 pub(super) struct RemoveArgs {
     /// The provider's name
-    provider: String,
+    pub(super) provider: String,
 }
 
 pub(super) fn run(desk: &Desk, args: &RemoveArgs) -> Outcome {

@@ -12,7 +12,7 @@ use super::dial::DialArgs;
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
     /// The provider's name
-    provider: String,
+    pub(super) provider: String,
     /// Give up this connection only, and keep the OAuth client
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,

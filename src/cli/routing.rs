@@ -39,6 +39,11 @@ pub(super) struct RoutingArgs {
 }
 
 impl RoutingArgs {
+    /// The providers whose connection is chosen.
+    pub(super) fn providers(&mut self) -> impl Iterator<Item = &mut String> {
+        self.connections.iter_mut().map(|(provider, _)| provider)
+    }
+
     /// What is said for this process alone.
     pub(super) fn options(&self) -> RoutingOptions {
         RoutingOptions {

@@ -30,7 +30,7 @@ code; 126 means that it cannot be executed, 127 that it is not found.";
 pub(super) struct RunArgs {
     /// Providers that must be connected, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    require: Vec<String>,
+    pub(super) require: Vec<String>,
     /// How connections reach the proxy [default: env]
     #[arg(long, value_name = "MODE", value_parser = choice::<Interception>(&["env", "seccomp", "isolate"]))]
     intercept: Option<Interception>,
@@ -47,7 +47,7 @@ pub(super) struct RunArgs {
     #[arg(value_name = "COMMAND", required_unless_present = "print_env", trailing_var_arg = true)]
     command: Vec<OsString>,
     #[command(flatten)]
-    routing: RoutingArgs,
+    pub(super) routing: RoutingArgs,
 }
 
 impl RunArgs {

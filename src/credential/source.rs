@@ -85,6 +85,7 @@ impl Source {
         let values = record.template_values();
         let definition = connected.definition.as_ref();
         let today = definition.and_then(|definition| definition.claims(record.auth_type, &values).ok());
+        let excluded = definition.into_iter().flat_map(|definition| definition.excluded(&values));
         let unchanged = definition
             .is_some_and(|definition| record.binding.placement == definition.placement(record.auth_type));
         let bound = record.binding.claims.iter().filter(|_| unchanged && today.is_some()).cloned().collect();
@@ -95,7 +96,8 @@ impl Source {
             standing: self.standing(record),
             claims: today.unwrap_or_else(old),
             bound,
-            endpoints: definition.map(|definition| definition.never_injected(&values)).unwrap_or_default(),
+            endpoints: definition.map(|definition| definition.auth_endpoints(&values)).unwrap_or_default(),
+            excluded: record.binding.excluded().chain(excluded).collect(),
         }
     }
 
@@ -230,6 +232,7 @@ fn without_credential(provider: &str, standing: Standing, claims: Vec<Claim>) ->
         claims,
         bound: BTreeSet::new(),
         endpoints: Vec::new(),
+        excluded: Vec::new(),
     }
 }
 

@@ -23,7 +23,8 @@ fn candidate(definition: &ProviderDefinition, auth: AuthType) -> Candidate {
         standing: Standing::Connected,
         bound: claims.iter().map(ToString::to_string).collect(),
         claims,
-        endpoints: definition.never_injected(&values),
+        endpoints: definition.auth_endpoints(&values),
+        excluded: definition.excluded(&values),
     }
 }
 
@@ -37,7 +38,8 @@ fn everything() -> (Routes, Vec<Endpoint>) {
             }
         }
     }
-    let endpoints = candidates.iter().flat_map(|candidate| candidate.endpoints.clone()).collect();
+    let endpoints =
+        candidates.iter().flat_map(|one| one.endpoints.iter().chain(&one.excluded).cloned()).collect();
     (Routes::compile(candidates, Vec::new()), endpoints)
 }
 
@@ -56,6 +58,12 @@ fn no_endpoint_that_issues_tokens_is_ever_injected_into() {
                 endpoint.host
             );
         }
+        // The rest of a host that is excluded in part is routed: it is the path that makes the difference.
+        let elsewhere = routes.candidates(&origin).iter().any(|route| {
+            let path = format!("{}/elsewhere", route.claim.path.as_str().trim_end_matches('/'));
+            matches!(routes.lookup(&origin, &path), Lookup::Route(_))
+        });
+        assert!(elsewhere || !endpoint.and_below, "{}", endpoint.host);
     }
 }
 
@@ -64,9 +72,11 @@ fn upper_case_and_one_trailing_dot_are_the_same_host() {
     let (routes, _) = everything();
     for name in Registry::bundled().suffixes() {
         let origin = |text: &str| Origin::with_default_port(text, 443).unwrap();
-        let verdict = routes.verdict(&origin(&name));
-        assert_eq!(routes.verdict(&origin(&name.to_uppercase())), verdict, "{name}");
-        assert_eq!(routes.verdict(&origin(&format!("{name}."))), verdict, "{name}");
+        // A glob's domain is no host of its own.
+        let name = if routes.exact.contains_key(name.as_str()) { name } else { format!("any.{name}") };
+        for text in [name.clone(), name.to_uppercase(), format!("{name}.")] {
+            assert_eq!(routes.verdict(&origin(&text)), Verdict::Intercept, "{text}");
+        }
         assert_eq!(routes.verdict(&origin(&format!("{name}.evil.test"))), Verdict::PassThrough, "{name}");
         assert!(Origin::with_default_port(&format!("{name}.."), 443).is_err(), "{name}");
     }
@@ -85,6 +95,7 @@ fn a_pattern_is_found_by_the_domain_that_it_stays_within() {
         bound: claims.iter().map(ToString::to_string).collect(),
         claims,
         endpoints: Vec::new(),
+        excluded: Vec::new(),
     };
     let routes = Routes::compile(
         vec![

@@ -151,10 +151,7 @@ fn a_look_alike_and_a_claim_on_anothers_host_are_told_wherever_it_matters() {
     let sly = Definition::bearer("opena1", "api.openai.com");
     let file = home.scratch().join("opena1.json");
     std::fs::write(&file, sly.0.to_string()).unwrap();
-    let sentences = [
-        "easily taken for the bundled `openai`",
-        "claims api.openai.com, which the bundled `openai` claims too",
-    ];
+    let sentences = ["easily taken for `openai`", "claims api.openai.com, as `openai` does"];
     let register = home.run(&["register", file.to_str().unwrap()]);
     let list = home.run(&["list"]);
     let doctor = home.run(&["doctor"]);
@@ -186,12 +183,62 @@ fn a_name_that_several_connections_export_is_told_by_the_doctor() {
 fn an_alias_works_wherever_a_name_does() {
     let home = Home::new();
     home.login("klaviyo-oauth", "pk_1234567890");
-    for command in ["get", "inspect"] {
-        assert!(home.ok(&[command, "klaviyo-oauth"]).contains("klaviyo"), "{command}");
+    for command in ["get", "inspect", "export"] {
+        assert!(home.ok(&[command, "klaviyo-oauth"]).to_lowercase().contains("klaviyo"), "{command}");
     }
-    assert!(home.ok(&["get", "klaviyo"]).contains("klaviyo"));
-    home.ok(&["logout", "klaviyo-oauth"]);
+    home.ok(&["connection", "default", "klaviyo-oauth", "default"]);
+    for choice in [["--require", "klaviyo-oauth"], ["--connection", "klaviyo-oauth=default"]] {
+        home.ok(&["run", choice[0], choice[1], "--", "true"]);
+    }
+    let ended: Value = serde_json::from_str(&home.ok(&["--json", "logout", "klaviyo-oauth"])).unwrap();
+    assert_eq!(ended["provider"], "klaviyo");
     assert_ne!(home.run(&["get", "klaviyo"]).status.code(), Some(0));
+    assert!(home.audit().iter().all(|event| event["provider"] != "klaviyo-oauth"));
+}
+
+#[test]
+fn what_is_known_by_a_name_is_meant_before_an_alias() {
+    let home = Home::new();
+    home.login("klaviyo", "pk_1234567890");
+    let own = Definition::bearer("klaviyo-oauth", "api.own-corp.com").with("export", json!({}));
+    home.define(&own);
+    home.login("klaviyo-oauth", "own-key");
+    let file = home.path().join("providers/klaviyo-oauth.json");
+    std::fs::write(&file, "{").unwrap();
+    home.ok(&["remove", "klaviyo-oauth"]);
+    assert!(!file.exists());
+    home.ok(&["get", "klaviyo"]);
+
+    home.define(&own);
+    home.login("klaviyo-oauth", "own-key");
+    std::fs::remove_file(&file).unwrap();
+    let explained = home.ok(&["explain", "https://a.klaviyo.com/api/profiles"]);
+    assert!(explained.contains("won") && !explained.contains("tied"), "{explained}");
+    home.ok(&["logout", "klaviyo-oauth"]);
+    home.ok(&["get", "klaviyo"]);
+}
+
+#[test]
+fn what_was_excluded_at_login_stays_excluded() {
+    let home = Home::new();
+    let definition = Definition::bearer("careful", "api.careful.test");
+    home.define(&definition.with("excluded", json!(["https://api.careful.test/mcp"])));
+    home.login("careful", "key-1");
+    home.define(&Definition::bearer("careful", "api.careful.test"));
+    let explained = home.ok(&["explain", "https://api.careful.test/mcp/tools"]);
+    assert!(explained.contains("excluded") && !explained.contains("won"), "{explained}");
+    assert!(home.ok(&["explain", "https://api.careful.test/v1"]).contains("won"));
+}
+
+#[test]
+fn what_one_provider_excludes_is_nothing_to_another() {
+    let home = Home::new();
+    let definition = Definition::bearer("one", "*.shared-corp.com");
+    home.define(&definition.with("excluded", json!(["https://api.shared-corp.com/v1"])));
+    home.define(&Definition::bearer("two", "api.shared-corp.com"));
+    home.login("one", "key-1");
+    home.login("two", "key-2");
+    assert!(home.ok(&["explain", "https://api.shared-corp.com/v1/models"]).contains("two"));
 }
 
 #[test]
@@ -205,6 +252,14 @@ fn what_has_no_definition_says_why_and_what_is_not_routed_too() {
     let login = home.run_with(&["login", "keywords-everywhere", "--stdin"], "key-1");
     let said = String::from_utf8(login.stderr).unwrap();
     assert!(said.contains("sent nowhere") && said.contains(&reason), "{said}");
+    let mut run = home.command();
+    run.args(["run", "--", "printenv", "KEYWORDS_EVERYWHERE_API_KEY"])
+        .env("KEYWORDS_EVERYWHERE_API_KEY", "of-my-own");
+    assert_eq!(
+        String::from_utf8(run.output().unwrap().stdout).unwrap(),
+        "of-my-own\n",
+        "it is not ours to replace"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use authsome::measure::{Table, Target};
+use authsome::measure::{Part, Table, Target};
 use authsome_providers::{AuthType, Claim, ProviderDefinition, Registry};
 use clap::Parser;
 
@@ -86,8 +86,7 @@ fn main() -> ExitCode {
 /// Measures, prints, and says whether both limits are kept.
 fn run(options: &Options) -> Result<bool> {
     let small = Table::compile(SMALL.iter().map(|name| bundled(name)).collect::<Result<Vec<_>>>()?);
-    let mut all: Vec<(String, Vec<Claim>)> =
-        Registry::bundled().iter().map(|provider| claims(&provider.definition)).collect();
+    let mut all: Vec<Part> = Registry::bundled().iter().map(|provider| part(&provider.definition)).collect();
     let bundled = all.len();
     for index in 0..options.custom {
         all.push(custom(index)?);
@@ -117,14 +116,14 @@ fn run(options: &Options) -> Result<bool> {
     Ok(ratio <= LIMIT && allocated == 0)
 }
 
-fn bundled(name: &str) -> Result<(String, Vec<Claim>)> {
+fn bundled(name: &str) -> Result<Part> {
     let registry = Registry::bundled();
     let provider = registry.provider(name).with_context(|| format!("{name} is not bundled"))?;
-    Ok(claims(&provider.definition))
+    Ok(part(&provider.definition))
 }
 
-/// The claims of a connection whose fields all have a value.
-fn claims(definition: &ProviderDefinition) -> (String, Vec<Claim>) {
+/// A connection whose fields all have a value.
+fn part(definition: &ProviderDefinition) -> Part {
     let auth = [AuthType::ApiKey, AuthType::OAuth2].into_iter().find(|auth| definition.offers(*auth));
     let auth = auth.unwrap_or(definition.auth_type());
     let mut values = BTreeMap::new();
@@ -136,11 +135,16 @@ fn claims(definition: &ProviderDefinition) -> (String, Vec<Claim>) {
         };
         values.insert(field.name, field.default.unwrap_or(sample));
     }
-    (definition.name().to_owned(), definition.claims(auth, &values).unwrap_or_default())
+    Part {
+        provider: definition.name().to_owned(),
+        claims: definition.claims(auth, &values).unwrap_or_default(),
+        endpoints: definition.auth_endpoints(&values),
+        excluded: definition.excluded(&values),
+    }
 }
 
 /// Hosts, paths, globs and regexes in turn.
-fn custom(index: usize) -> Result<(String, Vec<Claim>)> {
+fn custom(index: usize) -> Result<Part> {
     let domain = format!("custom{index}.test");
     let (url, domains) = match index % 4 {
         0 => (format!("api.{domain}"), vec![]),
@@ -148,7 +152,12 @@ fn custom(index: usize) -> Result<(String, Vec<Claim>)> {
         2 => (format!("*.api.{domain}"), vec![]),
         _ => (format!("regex:api[0-9]\\.custom{index}\\.test"), vec![domain]),
     };
-    Ok((format!("custom{index}"), vec![Claim::parse_host_url(&url, &domains)?]))
+    Ok(Part {
+        provider: format!("custom{index}"),
+        claims: vec![Claim::parse_host_url(&url, &domains)?],
+        endpoints: Vec::new(),
+        excluded: Vec::new(),
+    })
 }
 
 /// Nanoseconds a lookup, and how many allocations all of them made.

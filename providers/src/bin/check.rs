@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         all.iter().flat_map(|(provider, evidence)| faults(provider, evidence)).collect();
     let lacking = PROMISED
         .split_whitespace()
-        .filter(|name| registry.provider(name).is_none() && Registry::explain_absence(name).is_none());
+        .filter(|name| registry.resolve(name).is_none() && Registry::explain_absence(name).is_none());
     faults.extend(lacking.map(|name| format!("{name}: is neither bundled nor explained")));
     if routed < AT_LEAST {
         faults.push(format!("{routed} definitions are routed, {AT_LEAST} must be"));
@@ -56,6 +56,8 @@ fn main() -> ExitCode {
 fn faults(provider: &Provider, evidence: &Evidence) -> Vec<String> {
     let definition = &provider.definition;
     let mut faults = evidence.faults();
+    faults
+        .extend(definition.unknown_fields().into_iter().map(|field| format!("`{field}` is read by nothing")));
     if definition.not_routed().is_none() {
         let open = evidence.unverified().filter(|fact| Evidence::is_routing(fact));
         faults.extend(

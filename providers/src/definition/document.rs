@@ -1,15 +1,18 @@
 //! The JSON of a definition, field by field: what serde reads, and what the JSON Schema says of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::evidence::{Gap, Reference};
 use super::shape::{
-    BaseUrl, FieldName, HeaderName, KeyPattern, List, Name, NonEmpty, Placeholder, Text, UrlTemplate,
-    ValueTemplate, Variable, nullable,
+    BaseUrl, FieldName, HeaderName, KeyPattern, List, Name, NonEmpty, Object, Placeholder, Text, UrlTemplate,
+    ValueTemplate, Variable, nullable, plain,
 };
 use super::{AuthType, FlowType, OAuth};
 
@@ -20,9 +23,10 @@ use super::{AuthType, FlowType, OAuth};
 #[serde(expecting = "an object")]
 pub(super) struct Document {
     /// The version of this schema.
-    #[schemars(extend("const" = super::SCHEMA_VERSION))]
+    #[serde(default)]
+    #[schemars(with = "Option<u64>", extend("const" = super::SCHEMA_VERSION))]
     #[expect(dead_code, reason = "checked before anything else is read")]
-    pub(super) schema_version: Option<u64>,
+    schema_version: serde::de::IgnoredAny,
     /// Equals the file's name without `.json`.
     pub(super) name: Name,
     /// Other names that people may use for it.
@@ -37,7 +41,7 @@ pub(super) struct Document {
     /// Why the credential is injected nowhere, when it is not.
     pub(super) not_routed: Option<NonEmpty>,
     /// Where the credential may go. `api_url` is read too.
-    #[serde(default, alias = "api_url")]
+    #[serde(default)]
     pub(super) host_url: List<HostEntry>,
     /// URLs at and below which the credential never goes, although `host_url` covers them.
     #[serde(default)]
@@ -48,21 +52,20 @@ pub(super) struct Document {
     /// The default of `{base_url}`. Also read from `oauth`.
     pub(super) base_url: Option<BaseUrl>,
     /// The page on which a person makes the credential. `docs_url` is read too.
-    #[serde(alias = "docs_url")]
     pub(super) docs: Option<Text>,
     /// What the child of a run holds instead of a secret.
     pub(super) placeholder: Option<Placeholder>,
     /// What login asks besides the credential, the base URL and the tenant.
     #[serde(default)]
-    pub(super) fields: List<FieldEntry>,
+    pub(super) fields: List<Object<FieldEntry>>,
     /// Access tokens: endpoints, what the flows must know, and where a token stands.
     #[schemars(with = "Option<OAuthBlock>")]
     pub(super) oauth: Option<Value>,
-    pub(super) registration: Option<Registration>,
+    pub(super) registration: Option<Object<Registration>>,
     /// Keys that the vendor hands out, and where a key stands.
-    pub(super) api_key: Option<FormEntry>,
-    pub(super) client: Option<Client>,
-    pub(super) export: Option<Export>,
+    pub(super) api_key: Option<Object<FormEntry>>,
+    pub(super) client: Option<Object<Client>>,
+    pub(super) export: Option<Object<Export>>,
     /// What a person should know: hosts left out, headers that the client must send itself.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -167,10 +170,10 @@ pub(super) struct FormEntry {
     #[serde(default, deserialize_with = "nullable")]
     pub(super) header_prefix: Option<Option<Text>>,
     /// In place of `header_name` and `header_prefix`.
-    pub(super) placement: Option<PlacementEntry>,
-    pub(super) clear: Option<ClearEntry>,
+    pub(super) placement: Option<Object<PlacementEntry>>,
+    pub(super) clear: Option<Object<ClearEntry>>,
     /// Placements for the hosts that name them.
-    pub(super) variants: Option<BTreeMap<String, PlacementEntry>>,
+    pub(super) variants: Option<BTreeMap<String, Object<PlacementEntry>>>,
 }
 
 /// Headers, Basic and query parameters; at least one holds the credential.
@@ -178,9 +181,9 @@ pub(super) struct FormEntry {
 #[serde(expecting = "an object")]
 pub(super) struct PlacementEntry {
     pub(super) headers: Option<BTreeMap<String, ValueTemplate>>,
-    pub(super) basic: Option<BasicEntry>,
+    pub(super) basic: Option<Object<BasicEntry>>,
     pub(super) query: Option<BTreeMap<String, ValueTemplate>>,
-    pub(super) clear: Option<ClearEntry>,
+    pub(super) clear: Option<Object<ClearEntry>>,
 }
 
 /// `Authorization: Basic` (RFC 7617).
@@ -222,4 +225,28 @@ pub(super) struct Client {
 pub(super) struct Export {
     /// `field: name`, `field: [names]`, or `name: field`.
     pub(super) env: Option<BTreeMap<String, List<Text>>>,
+}
+
+impl<'de> Deserialize<'de> for HostEntry {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(HostVisitor)
+    }
+}
+
+struct HostVisitor;
+
+impl<'de> Visitor<'de> for HostVisitor {
+    type Value = HostEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a host, or an object with `url`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<HostEntry, E> {
+        plain(text.to_owned()).map(HostEntry::Text).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HostEntry, A::Error> {
+        ConditionalHost::deserialize(MapAccessDeserializer::new(map)).map(HostEntry::Conditional)
+    }
 }

@@ -50,7 +50,8 @@ pub struct Evidence {
     pub sources: Vec<Reference>,
     /// What is open.
     pub gaps: Vec<Gap>,
-    /// Entries of `sources` and `unverified` that are of no form known here.
+    /// Entries of `sources` and `unverified` that are of no form known here, and facts that are not written out: another
+    /// spelling, a host that is no list, a place that is left to the default.
     pub malformed: usize,
 }
 
@@ -91,7 +92,7 @@ impl Evidence {
     pub(super) fn read(raw: &Value) -> Self {
         let (sources, odd_sources) = entries(&raw["sources"]);
         let (gaps, odd_gaps) = entries(&raw["unverified"]);
-        Self { facts: facts(raw), sources, gaps, malformed: odd_sources + odd_gaps }
+        Self { facts: facts(raw), sources, gaps, malformed: odd_sources + odd_gaps + implicit(raw) }
     }
 
     /// Whether a source of the vendor's supports the fact.
@@ -203,6 +204,19 @@ fn facts(raw: &Value) -> Vec<String> {
         facts.extend(names.map(|name| format!("{dot}.{name}")));
     }
     facts
+}
+
+/// How many facts a reviewer could miss, because they stand elsewhere or nowhere.
+fn implicit(raw: &Value) -> usize {
+    let elsewhere =
+        ["/api_url", "/docs_url", "/oauth/supports_device_code", "/oauth/base_url", "/registration"];
+    let odd = elsewhere.iter().filter(|pointer| raw.pointer(pointer).is_some()).count();
+    let placed = |block: &&str| {
+        let given = |key: &str| raw[*block].get(key).is_some();
+        raw[*block].is_null() || given("placement") || (given("header_name") && given("header_prefix"))
+    };
+    let unplaced = ["api_key", "oauth"].iter().filter(|block| !placed(block)).count();
+    odd + unplaced + usize::from(!raw["host_url"].is_array() && raw["not_routed"].is_null())
 }
 
 /// What an OAuth block must say or leave open, where it is silent.

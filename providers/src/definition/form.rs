@@ -56,7 +56,7 @@ pub(super) fn build(path: &str, entry: FormEntry, field: &str) -> Result<Form, D
 }
 
 fn placement(path: &str, entry: &FormEntry, field: &str) -> Result<Placement, DefinitionError> {
-    let mut placement = match &entry.placement {
+    let mut placement = match entry.placement.as_deref() {
         Some(explicit) => explicit_placement(&format!("{path}.placement"), explicit)?,
         None => Placement {
             slots: vec![header_slot(path, entry, field)?],
@@ -64,7 +64,7 @@ fn placement(path: &str, entry: &FormEntry, field: &str) -> Result<Placement, De
             variants: BTreeMap::new(),
         },
     };
-    placement.clear.extend(cleared(path, entry.clear.as_ref())?);
+    placement.clear.extend(cleared(path, entry.clear.as_deref())?);
     check_slots(path, &placement, field)?;
     for (name, variant) in entry.variants.iter().flatten() {
         let path = format!("{path}.variants.{name}");
@@ -112,7 +112,7 @@ fn explicit_placement(path: &str, entry: &PlacementEntry) -> Result<Placement, D
             .map_err(|problem| DefinitionError::field(format!("{path}.query.{key}"), problem))?;
         slots.push(Slot::Query { name, value: ValueForm::Text(value.clone()) });
     }
-    Ok(Placement { slots, clear: cleared(path, entry.clear.as_ref())?, variants: BTreeMap::new() })
+    Ok(Placement { slots, clear: cleared(path, entry.clear.as_deref())?, variants: BTreeMap::new() })
 }
 
 fn basic_value(path: &str, entry: &BasicEntry) -> Result<ValueForm, DefinitionError> {

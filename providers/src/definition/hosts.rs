@@ -6,12 +6,16 @@ use super::document::HostEntry;
 use super::{AuthType, DefinitionError};
 use crate::claim::Claim;
 use crate::suffix;
+use crate::suspect::Reach;
 use crate::template::{BASE_URL, Piece, Template, TemplateError};
+use crate::url::{self, HttpsUrl};
 
 /// What stands for a base URL while a template is checked.
 const SAMPLE_BASE: &str = "https://base-url.example.com";
 /// What stands for any other field.
 const SAMPLE_LABEL: &str = "sample";
+/// No definition has more hosts.
+const MAX_HOSTS: usize = 512;
 
 /// The hosts of a definition.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +27,8 @@ pub(super) struct Hosts {
 #[derive(Debug, Clone)]
 struct HostUrl {
     form: HostForm,
+    /// The claim with stand-ins for its fields; the claim itself where there are none.
+    sample: Claim,
     variant: Option<String>,
     /// The only kind of credential that goes there.
     auth_type: Option<AuthType>,
@@ -45,9 +51,12 @@ pub(super) fn build(entries: Vec<HostEntry>, domains: Vec<String>) -> Result<Hos
             HostEntry::Text(text) => (text, None, None),
             HostEntry::Conditional(host) => (host.url.0, host.variant.map(|name| name.0), host.auth_type),
         };
+        if at == MAX_HOSTS {
+            return Err(failed(format!("is one of more than {MAX_HOSTS}")));
+        }
         let form = host_form(&text).map_err(|error| failed(error.to_string()))?;
-        let entry = HostUrl { form, variant, auth_type };
-        entry.check(&hosts.domains).map_err(failed)?;
+        let sample = form.sample(&hosts.domains, variant.clone()).map_err(failed)?;
+        let entry = HostUrl { form, sample, variant, auth_type };
         hosts.entries.push(entry);
     }
     Ok(hosts)
@@ -85,6 +94,30 @@ impl Hosts {
         given.map(|entry| entry.claim(&self.domains, values)).collect()
     }
 
+    /// The claims with stand-ins for all fields.
+    pub(super) fn samples(&self) -> Vec<Claim> {
+        self.entries.iter().map(|entry| entry.sample.clone()).collect()
+    }
+
+    /// The hosts that are reached, whatever the fields hold; none for a base URL, which is a person's own.
+    pub(super) fn reaches(&self) -> Vec<Reach> {
+        let known = self.entries.iter().filter(|entry| entry.fields().all(|field| field != BASE_URL));
+        let reach = |entry: &HostUrl| {
+            let (text, host) = match &entry.form {
+                HostForm::Regex(text) => (text.clone(), None),
+                HostForm::Template(template) => {
+                    let stars = template.pieces().iter().map(|piece| match piece {
+                        Piece::Literal(text) => text.as_str(),
+                        Piece::Field(_) => "*",
+                    });
+                    (authority(template.as_str()), Some(authority(&stars.collect::<String>())))
+                }
+            };
+            Reach { text, host, pattern: entry.sample.pattern.clone() }
+        };
+        known.map(reach).collect()
+    }
+
     /// The claims whose fields all have a value.
     pub(super) fn filled(&self, values: &BTreeMap<String, String>) -> impl Iterator<Item = Claim> {
         self.entries.iter().filter_map(|entry| entry.claim(&self.domains, values).ok())
@@ -105,25 +138,37 @@ impl HostUrl {
     }
 
     fn claim(&self, domains: &[String], values: &BTreeMap<String, String>) -> Result<Claim, TemplateError> {
-        let text = match &self.form {
-            HostForm::Regex(text) => text.clone(),
-            HostForm::Template(template) => template.fill(values)?,
-        };
+        let HostForm::Template(template) = &self.form else { return Ok(self.sample.clone()) };
+        if template.fields().next().is_none() {
+            return Ok(self.sample.clone());
+        }
+        let text = template.fill(values)?;
         let claim = Claim::parse_host_url(&text, domains)
             .map_err(|error| TemplateError::Host { text, reason: error.to_string() })?;
         Ok(Claim { variant: self.variant.clone(), ..claim })
     }
+}
 
-    fn check(&self, domains: &[String]) -> Result<(), String> {
-        if self.variant.is_some() && matches!(self.form, HostForm::Regex(_)) {
-            return Err("a regex cannot have a variant".into());
-        }
-        let text = match &self.form {
-            HostForm::Regex(text) => text.clone(),
-            HostForm::Template(template) => sample(template)?,
+impl HostForm {
+    fn sample(&self, domains: &[String], variant: Option<String>) -> Result<Claim, String> {
+        let text = match self {
+            Self::Regex(_) if variant.is_some() => return Err("a regex cannot have a variant".into()),
+            Self::Regex(text) => text.clone(),
+            Self::Template(template) => sample(template)?,
         };
-        Claim::parse_host_url(&text, domains).map(drop).map_err(|error| error.to_string())
+        let claim = Claim::parse_host_url(&text, domains).map_err(|error| error.to_string())?;
+        Ok(Claim { variant, ..claim })
     }
+}
+
+fn authority(url: &str) -> String {
+    let rest = url.strip_prefix("https://").unwrap_or(url);
+    rest.split(['/', ':']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// What a URL names when its fields have stand-ins.
+pub(super) fn place(template: &Template) -> Result<HttpsUrl, String> {
+    url::parse(&sample(template)?).map_err(|error| error.to_string())
 }
 
 /// The template filled with stand-ins, once its shape is found safe: a base URL only at the start and followed by a

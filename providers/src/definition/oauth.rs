@@ -1,12 +1,14 @@
 //! The endpoints of the `oauth` block, and what else never receives a credential.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::document::EndpointsEntry;
 use super::shape::UrlTemplate;
 use super::{DefinitionError, FlowType, OAuth};
+use crate::path;
 use crate::template::{Template, TemplateError};
-use crate::{path, url};
+use crate::url::{self, HttpsUrl, UrlError};
 
 /// The endpoints of a definition, their templates unfilled.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,7 @@ pub struct AuthUrls {
 
 /// A host, port and path that never receive an injected credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// Lower-case.
     pub host: String,
@@ -55,20 +58,46 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// What a filled URL names; nothing where a field of the template has no value.
-    pub(super) fn of(
-        template: &Template,
-        values: &BTreeMap<String, String>,
-        and_below: bool,
-    ) -> Option<Self> {
-        let url = url::parse(&template.fill(values).ok()?).ok()?;
-        Some(Self { host: url.host, port: url.port, path: url.path, and_below })
+    /// What a filled URL names. Where a field of its path has no value, all that it could be; nothing where one of its
+    /// host has none, since such a host is nobody's.
+    pub(super) fn of(template: &Template, values: &BTreeMap<String, String>) -> Option<Self> {
+        if let Ok(url) = template.fill(values) {
+            return url.parse().ok();
+        }
+        let (known, _) = template.as_str().split_once('{')?;
+        let (folder, _) = known.strip_prefix("https://")?.rsplit_once('/')?;
+        format!("https://{folder}").parse().map(Self::with_below).ok()
+    }
+
+    /// The same place and what lies below it.
+    pub fn with_below(self) -> Self {
+        Self { and_below: true, ..self }
     }
 
     /// Whether some server could take a request's path for this one.
     pub fn may_be(&self, request_path: &str) -> bool {
         let compare = if self.and_below { path::may_be_below } else { path::may_be };
         compare(&self.path, request_path)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    /// The URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            443 => write!(f, "https://{}{}", self.host, self.path),
+            port => write!(f, "https://{}:{port}{}", self.host, self.path),
+        }
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = UrlError;
+
+    /// Reads a URL, whose query is dropped; not what lies below it.
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let url = url::parse(text)?;
+        Ok(Self { host: url.host, port: url.port, path: url.path, and_below: false })
     }
 }
 
@@ -137,8 +166,13 @@ impl Urls {
         Ok(urls)
     }
 
+    /// The URLs with stand-ins for all fields.
+    pub(super) fn samples(&self) -> impl Iterator<Item = HttpsUrl> {
+        self.list.iter().filter_map(|(_, template)| super::hosts::place(template).ok())
+    }
+
     /// Those endpoints whose templates the values fill.
     pub(super) fn endpoints(&self, values: &BTreeMap<String, String>) -> Vec<Endpoint> {
-        self.list.iter().filter_map(|(_, template)| Endpoint::of(template, values, false)).collect()
+        self.list.iter().filter_map(|(_, template)| Endpoint::of(template, values)).collect()
     }
 }

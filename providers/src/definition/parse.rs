@@ -26,7 +26,7 @@ pub(super) fn definition(mut raw: Value) -> Result<ProviderDefinition, Definitio
         return Err(DefinitionError::field("schema_version", problem));
     }
     spelled_once(&raw)?;
-    let document = read::<Document>(&raw, "")?;
+    let document = read::<Document>(&in_one_spelling(&raw), "")?;
     let definition = build(document)?;
     consistent(&definition)?;
     Ok(ProviderDefinition { raw, ..definition })
@@ -42,6 +42,33 @@ fn spelled_once(raw: &Value) -> Result<(), DefinitionError> {
         }
     }
     Ok(())
+}
+
+/// The document with our spellings, and without fields that are `null`: these count as absent.
+pub(super) fn in_one_spelling(raw: &Value) -> Value {
+    let mut document = raw.clone();
+    drop_nulls(&mut document);
+    for block in ["", "/oauth"] {
+        let Some(Value::Object(map)) = document.pointer_mut(block) else { continue };
+        for (ours, theirs) in SPELLINGS {
+            if let Some(value) = map.remove(*theirs) {
+                map.insert((*ours).to_owned(), value);
+            }
+        }
+    }
+    document
+}
+
+/// `header_prefix` alone means something as `null`.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, value| !value.is_null() || key == "header_prefix");
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 /// Reads a part of the document that stands at `path`.
@@ -79,13 +106,13 @@ fn build(document: Document) -> Result<ProviderDefinition, DefinitionError> {
         let problem = format!("`{}` does not fit the auth_type `{}`", flow.as_str(), auth_type.as_str());
         return Err(DefinitionError::field("flow", problem));
     }
-    let registration = document.registration.and_then(|registration| registration.registration_endpoint);
+    let registration = document.registration.and_then(|registration| registration.0.registration_endpoint);
     let (oauth, inner_base) = match &document.oauth {
         Some(block) => oauth_part(block, registration, flow).map(|(part, base)| (Some(part), base))?,
         None => (None, None),
     };
     let key = AuthType::ApiKey.credential_field();
-    let api_key = document.api_key.map(|entry| form::build("api_key", entry, key)).transpose()?;
+    let api_key = document.api_key.map(|entry| form::build("api_key", entry.0, key)).transpose()?;
     let block = if auth_type == AuthType::OAuth2 { "oauth" } else { "api_key" };
     if (auth_type == AuthType::OAuth2 && oauth.is_none())
         || (auth_type == AuthType::ApiKey && api_key.is_none())
@@ -93,13 +120,13 @@ fn build(document: Document) -> Result<ProviderDefinition, DefinitionError> {
         let problem = format!("is required by the auth_type `{}`", auth_type.as_str());
         return Err(DefinitionError::field(block, problem));
     }
-    let fields = field::build(document.fields.0)?;
+    let fields = field::build(document.fields.0.into_iter().map(|entry| entry.0).collect())?;
     let offered = offered(oauth.is_some(), api_key.is_some());
     let exportable: Vec<&str> =
         fields.iter().map(|field| field.name.as_str()).chain([BASE_URL, "tenant"]).collect();
-    let exports = environment::exports(document.export.as_ref(), &name, &offered, &exportable)?;
+    let exports = environment::exports(document.export.as_deref(), &name, &offered, &exportable)?;
     let domains = document.domains.0.into_iter().map(|domain| domain.0).collect();
-    let client = document.client.unwrap_or_default();
+    let client = document.client.unwrap_or_default().0;
     Ok(ProviderDefinition {
         aliases: document.aliases.0.into_iter().map(|alias| alias.0).collect(),
         display_name: document.display_name.0,
@@ -142,6 +169,34 @@ fn offered(oauth: bool, api_key: bool) -> Vec<&'static str> {
     all.iter().filter(|(offered, _)| *offered).map(|(_, auth)| auth.credential_field()).collect()
 }
 
+/// What is excluded lies in the hosts, and names no field that they lack; an account is asked for where a token goes anyway.
+fn within_the_hosts(definition: &ProviderDefinition) -> Result<(), DefinitionError> {
+    let hosts: Vec<&str> = definition.hosts.fields(None).collect();
+    let claims = definition.hosts.samples();
+    for (at, url) in definition.excluded.iter().enumerate() {
+        let failed = |problem: &str| DefinitionError::field(format!("excluded[{at}]"), problem);
+        if url.fields().any(|field| !hosts.contains(&field)) {
+            return Err(failed("names a field that no host has"));
+        }
+        let place = hosts::place(url).map_err(|problem| failed(&problem))?;
+        if !claims.iter().any(|claim| claim.matches_host(&place.host, place.port) && claim.meets(&place.path))
+        {
+            return Err(failed("lies outside of `host_url`"));
+        }
+    }
+    let Some(part) = &definition.oauth else { return Ok(()) };
+    let Some(account) = part.block.account.as_ref().and_then(|account| account.url.parse().ok()) else {
+        return Ok(());
+    };
+    let failed = |problem: &str| DefinitionError::field("oauth.account.url", problem);
+    let place = hosts::place(&account).map_err(|problem| failed(&problem))?;
+    let own = claims.iter().any(|claim| claim.matches_host(&place.host, place.port));
+    if own || part.urls.samples().any(|url| (&url.host, url.port) == (&place.host, place.port)) {
+        return Ok(());
+    }
+    Err(failed("is on no host of the definition"))
+}
+
 /// What no part can check alone: every field in a host, URL or placement exists and is fit to stand there.
 fn consistent(definition: &ProviderDefinition) -> Result<(), DefinitionError> {
     let declared = |name: &str| definition.fields.iter().find(|field| field.name == name);
@@ -153,6 +208,7 @@ fn consistent(definition: &ProviderDefinition) -> Result<(), DefinitionError> {
         };
         return Err(DefinitionError::field("fields", format!("`{name}` {problem}")));
     }
+    within_the_hosts(definition)?;
     for (block, auth) in [("oauth", AuthType::OAuth2), ("api_key", AuthType::ApiKey)] {
         let Some(form) = definition.form(auth) else { continue };
         let strange = |name: &&str| *name != auth.credential_field() && declared(name).is_none();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::shape::{line, lines, off, on, url_template};
+use super::shape::{line, lines, url_template};
 
 /// What the `oauth` block says besides its URLs: what an authorization server wants that RFC 6749 leaves open.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -22,13 +22,11 @@ pub struct OAuth {
     #[serde(deserialize_with = "line")]
     pub scope_param: Option<String>,
     /// Whether the server takes PKCE (RFC 7636); it does unless said otherwise.
-    #[serde(default = "yes", deserialize_with = "on")]
+    #[serde(default = "yes")]
     pub pkce: bool,
     /// Whether the server has the device flow (RFC 8628).
-    #[serde(alias = "supports_device_code", deserialize_with = "off")]
     pub supports_device_flow: bool,
     /// Whether clients can register themselves (RFC 7591).
-    #[serde(deserialize_with = "off")]
     pub supports_dcr: bool,
     /// How the token endpoint wants the client's id and secret.
     pub client_authentication: Option<ClientAuthentication>,
@@ -127,7 +125,7 @@ pub struct Revocation {
 #[serde(expecting = "an object with `url` and `id`")]
 #[non_exhaustive]
 pub struct Account {
-    /// Within the hosts of the definition; fields may stand in it as in the endpoints.
+    /// On a host of the definition or of its endpoints; fields may stand in it as in these.
     pub url: String,
     /// Where the account's id stands.
     pub id: String,
@@ -179,6 +177,20 @@ impl OAuth {
             && !is_pointer(pointer)
         {
             return Err(("token_pointer", "must be a JSON pointer".into()));
+        }
+        if let Some(resource) = &self.resource {
+            url_template(resource.clone()).map_err(|problem| ("resource", problem))?;
+        }
+        let method = self.revocation.as_ref().and_then(|revocation| revocation.method.as_ref());
+        if method.is_some_and(|name| {
+            !(3..=10).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_uppercase())
+        }) {
+            return Err(("revocation.method", "must be the name of a method such as DELETE".into()));
+        }
+        let media =
+            |text: &String| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/+.-".contains(&byte));
+        if self.token_accept.as_ref().is_some_and(|accept| !media(accept)) {
+            return Err(("token_accept", "must be a media type".into()));
         }
         if let Some(account) = &self.account {
             url_template(account.url.clone()).map_err(|problem| ("account.url", problem))?;

@@ -9,7 +9,6 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::document::{ConditionalHost, HostEntry};
 use super::{environment, hosts};
 use crate::pattern::ValuePattern;
 use crate::template::Template;
@@ -77,7 +76,7 @@ fn display(error: impl fmt::Display) -> String {
     error.to_string()
 }
 
-fn plain(text: String) -> Result<String, String> {
+pub(super) fn plain(text: String) -> Result<String, String> {
     if text.chars().any(char::is_control) { Err("contains a control character".into()) } else { Ok(text) }
 }
 
@@ -119,7 +118,7 @@ fn variable(text: String) -> Result<String, String> {
 
 pub(super) fn url_template(text: String) -> Result<Template, String> {
     let template: Template = text.parse().map_err(display)?;
-    url::parse(&hosts::sample(&template)?).map_err(display)?;
+    hosts::place(&template)?;
     Ok(template)
 }
 
@@ -133,16 +132,6 @@ pub(super) fn lines<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D
     Ok(List::<Text>::deserialize(from)?.0.into_iter().map(|text| text.0).collect())
 }
 
-/// Reads a flag that `null` leaves off.
-pub(super) fn off<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(false))
-}
-
-/// Reads a flag that `null` leaves on.
-pub(super) fn on<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(true))
-}
-
 /// Tells `null` from absence.
 pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     from: D,
@@ -150,7 +139,7 @@ pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(from).map(Some)
 }
 
-/// A list; one item alone counts as a list of one, `null` as none.
+/// A list; one item alone counts as a list of one.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct List<T>(pub(super) Vec<T>);
 
@@ -173,10 +162,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("one item or a list of them")
-    }
-
-    fn visit_unit<E>(self) -> Result<List<T>, E> {
-        Ok(List::default())
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<List<T>, E> {
@@ -211,26 +196,48 @@ impl<T: JsonSchema> JsonSchema for List<T> {
     }
 }
 
-impl<'de> Deserialize<'de> for HostEntry {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(HostVisitor)
+/// An object: serde would take a list for a struct, too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<T> std::ops::Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
     }
 }
 
-struct HostVisitor;
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ObjectVisitor(PhantomData))
+    }
+}
 
-impl<'de> Visitor<'de> for HostVisitor {
-    type Value = HostEntry;
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a host, or an object with `url`")
+        f.write_str("an object")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<HostEntry, E> {
-        plain(text.to_owned()).map(HostEntry::Text).map_err(E::custom)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Object<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HostEntry, A::Error> {
-        ConditionalHost::deserialize(MapAccessDeserializer::new(map)).map(HostEntry::Conditional)
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
     }
 }

@@ -151,8 +151,13 @@ fn connections(desk: &Desk) -> Result<String, Trouble> {
 /// The variables of a run that several providers set.
 fn shared_names(auth: &AuthService) -> Result<Vec<String>, Trouble> {
     let mut setters: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for exported in auth.export(None, None)? {
-        setters.entry(exported.variable).or_default().insert(exported.provider);
+    for connection in auth.snapshot()?.connections.iter().filter(|connection| connection.is_default) {
+        let record = &connection.record;
+        let Ok(provider) = auth.provider(&record.provider) else { continue };
+        let set = provider.definition.exports().iter().filter(|(field, _)| record.field(field).is_some());
+        for name in set.flat_map(|(_, names)| names) {
+            setters.entry(name.clone()).or_default().insert(record.provider.clone());
+        }
     }
     let shared = setters.into_iter().filter(|(_, providers)| providers.len() > 1);
     Ok(shared
