@@ -207,7 +207,8 @@ impl Routes {
         port: u16,
     ) -> impl Iterator<Item = &'a Arc<Route>> + use<'a, 'n> {
         let exact = self.exact.get(name).into_iter().flatten().filter(move |route| route.claim.port == port);
-        let patterns = domains(name).filter_map(|domain| self.patterns.get(domain)).flatten();
+        let above = domains(name).take_while(|_| !self.patterns.is_empty());
+        let patterns = above.filter_map(|domain| self.patterns.get(domain)).flatten();
         let patterns = patterns.filter(move |route| route.claim.matches_host(name, port));
         exact.chain(patterns)
     }
