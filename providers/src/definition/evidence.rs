@@ -139,7 +139,7 @@ impl Evidence {
         faults.extend(mute.map(|gap| format!("says not what is open, or why: {gap:?}")));
         if self.sources.is_empty() || self.malformed > 0 {
             faults.push(format!(
-                "{} sources, {} entries of unknown form",
+                "{} sources, {} entries of unknown form or left implicit",
                 self.sources.len(),
                 self.malformed
             ));
@@ -197,11 +197,9 @@ fn facts(raw: &Value) -> Vec<String> {
         facts.extend(keys.map(|key| format!("{block}.{key}")));
     }
     facts.extend(asked(raw));
-    for (at, key) in [("export", "env"), ("client", "")] {
-        let object = if key.is_empty() { &raw[at] } else { &raw[at][key] };
+    for (path, object) in [("export.env", &raw["export"]["env"]), ("client", &raw["client"])] {
         let names = object.as_object().into_iter().flat_map(serde_json::Map::keys);
-        let dot = if key.is_empty() { at.to_owned() } else { format!("{at}.{key}") };
-        facts.extend(names.map(|name| format!("{dot}.{name}")));
+        facts.extend(names.map(|name| format!("{path}.{name}")));
     }
     facts
 }

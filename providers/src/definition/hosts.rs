@@ -29,7 +29,6 @@ struct HostUrl {
     form: HostForm,
     /// The claim with stand-ins for its fields; the claim itself where there are none.
     sample: Claim,
-    variant: Option<String>,
     /// The only kind of credential that goes there.
     auth_type: Option<AuthType>,
 }
@@ -55,9 +54,8 @@ pub(super) fn build(entries: Vec<HostEntry>, domains: Vec<String>) -> Result<Hos
             return Err(failed(format!("is one of more than {MAX_HOSTS}")));
         }
         let form = host_form(&text).map_err(|error| failed(error.to_string()))?;
-        let sample = form.sample(&hosts.domains, variant.clone()).map_err(failed)?;
-        let entry = HostUrl { form, sample, variant, auth_type };
-        hosts.entries.push(entry);
+        let sample = form.sample(&hosts.domains, variant).map_err(failed)?;
+        hosts.entries.push(HostUrl { form, sample, auth_type });
     }
     Ok(hosts)
 }
@@ -79,7 +77,7 @@ impl Hosts {
     /// The variants that the hosts for a kind of credential name.
     pub(super) fn variants(&self, auth: AuthType) -> impl Iterator<Item = &str> {
         let entries = self.entries.iter().filter(move |entry| entry.takes(Some(auth)));
-        entries.filter_map(|entry| entry.variant.as_deref())
+        entries.filter_map(|entry| entry.sample.variant.as_deref())
     }
 
     /// The claims of a kind of credential. A host is left out when a field in it is in `absent`.
@@ -145,7 +143,7 @@ impl HostUrl {
         let text = template.fill(values)?;
         let claim = Claim::parse_host_url(&text, domains)
             .map_err(|error| TemplateError::Host { text, reason: error.to_string() })?;
-        Ok(Claim { variant: self.variant.clone(), ..claim })
+        Ok(Claim { variant: self.sample.variant.clone(), ..claim })
     }
 }
 

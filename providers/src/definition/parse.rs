@@ -113,15 +113,13 @@ fn build(document: Document) -> Result<ProviderDefinition, DefinitionError> {
     };
     let key = AuthType::ApiKey.credential_field();
     let api_key = document.api_key.map(|entry| form::build("api_key", entry.0, key)).transpose()?;
-    let block = if auth_type == AuthType::OAuth2 { "oauth" } else { "api_key" };
-    if (auth_type == AuthType::OAuth2 && oauth.is_none())
-        || (auth_type == AuthType::ApiKey && api_key.is_none())
-    {
+    let offered = offered(oauth.is_some(), api_key.is_some());
+    if !offered.contains(&auth_type.credential_field()) {
+        let block = if auth_type == AuthType::OAuth2 { "oauth" } else { "api_key" };
         let problem = format!("is required by the auth_type `{}`", auth_type.as_str());
         return Err(DefinitionError::field(block, problem));
     }
     let fields = field::build(document.fields.0.into_iter().map(|entry| entry.0).collect())?;
-    let offered = offered(oauth.is_some(), api_key.is_some());
     let exportable: Vec<&str> =
         fields.iter().map(|field| field.name.as_str()).chain([BASE_URL, "tenant"]).collect();
     let exports = environment::exports(document.export.as_deref(), &name, &offered, &exportable)?;

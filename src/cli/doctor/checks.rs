@@ -141,7 +141,7 @@ fn connections(desk: &Desk) -> Result<String, Trouble> {
     }
     if wrong.is_empty() {
         let mut notes = vec![format!("{} usable", snapshot.connections.len())];
-        notes.extend(shared_names(&auth)?);
+        notes.extend(shared_names(&auth, &snapshot.connections));
         return Ok(notes.join("; "));
     }
     let (messages, fixes): (Vec<String>, Vec<String>) = wrong.into_iter().unzip();
@@ -149,9 +149,9 @@ fn connections(desk: &Desk) -> Result<String, Trouble> {
 }
 
 /// The variables of a run that several providers set.
-fn shared_names(auth: &AuthService) -> Result<Vec<String>, Trouble> {
+fn shared_names(auth: &AuthService, connections: &[auth::Connection]) -> Vec<String> {
     let mut setters: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for connection in auth.snapshot()?.connections.iter().filter(|connection| connection.is_default) {
+    for connection in connections.iter().filter(|connection| connection.is_default) {
         let record = &connection.record;
         let Ok(provider) = auth.provider(&record.provider) else { continue };
         let set = provider.definition.exports().iter().filter(|(field, _)| record.field(field).is_some());
@@ -160,11 +160,10 @@ fn shared_names(auth: &AuthService) -> Result<Vec<String>, Trouble> {
         }
     }
     let shared = setters.into_iter().filter(|(_, providers)| providers.len() > 1);
-    Ok(shared
-        .map(|(name, providers)| {
-            format!("{name} stands for {} at once", providers.into_iter().collect::<Vec<_>>().join(" and "))
-        })
-        .collect())
+    let told = |(name, providers): (String, BTreeSet<String>)| {
+        format!("{name} stands for {} at once", providers.into_iter().collect::<Vec<_>>().join(" and "))
+    };
+    shared.map(told).collect()
 }
 
 /// What keeps a connection from being used, and the fix.
