@@ -127,6 +127,15 @@ impl Environment {
     }
 }
 
+/// Whether and how a page can be shown to the person.
+#[derive(Clone, Default)]
+pub(crate) struct Screen {
+    /// `BROWSER`
+    pub(crate) browser: Option<String>,
+    /// Whether there is a display: `DISPLAY` or `WAYLAND_DISPLAY`; on macOS always, but over SSH.
+    pub(crate) display: bool,
+}
+
 /// What this process is to do, validated.
 #[derive(Clone)]
 pub struct Config {
@@ -152,6 +161,8 @@ pub struct Config {
     pub inside_run: bool,
     /// `XDG_RUNTIME_DIR`
     pub runtime_folder: Option<PathBuf>,
+    /// Where pages are shown.
+    pub(crate) screen: Screen,
     /// The proxy for our own outgoing connections.
     pub outgoing_proxy: OutgoingProxy,
     /// Providers that win where two claim one place, best first.
@@ -202,6 +213,7 @@ pub fn load(flags: Flags, strings: &dyn Strings) -> Result<Config, Error> {
         provided_keys: provided_keys(&environment),
         inside_run: environment.raw("AUTHSOME_PROXY_MODE").is_some_and(|value| value != "false"),
         runtime_folder: environment.path("XDG_RUNTIME_DIR"),
+        screen: screen(&environment),
         outgoing_proxy: outgoing_proxy(&environment),
         prefer: settings.prefer,
         upstream_ca: first_given(flags.upstream_ca, settings.upstream_ca),
@@ -260,6 +272,15 @@ fn provided_keys(environment: &Environment) -> ProvidedKeys {
         }
     }
     keys
+}
+
+fn screen(environment: &Environment) -> Screen {
+    let has = |name| environment.raw(name).is_some();
+    let always = cfg!(target_os = "macos") && !has("SSH_CONNECTION");
+    Screen {
+        browser: environment.text("BROWSER").map(str::to_owned),
+        display: always || has("DISPLAY") || has("WAYLAND_DISPLAY"),
+    }
 }
 
 /// `HTTP_PROXY` in capitals is not read: a CGI request could set it.

@@ -16,6 +16,7 @@ mod app;
 mod credential;
 mod demo;
 mod dial;
+mod local;
 mod process;
 mod proxy;
 mod routes;
