@@ -17,6 +17,7 @@ mod failure;
 mod get;
 mod init;
 mod inspect;
+mod interrupt;
 mod list;
 mod log;
 mod logging;

@@ -129,6 +129,9 @@ pub enum Error {
     /// The command is not for what runs under the proxy.
     #[error("authsome {0} is refused inside a run")]
     RefusedInsideRun(String),
+    /// Inside a run only a page asks for a credential, and none can be shown.
+    #[error("authsome {0} is refused inside a run: no page can be shown from here")]
+    NoPageInsideRun(String),
     /// What was done or is to be done cannot be recorded.
     #[error("the audit log cannot be written")]
     Audit(#[from] AuditError),
@@ -157,6 +160,7 @@ impl Error {
             | Self::ProviderExists(_)
             | Self::ProfileExists(_)
             | Self::RefusedInsideRun(_)
+            | Self::NoPageInsideRun(_)
             | Self::Audit(_) => "AuthsomeError",
         }
     }
@@ -169,6 +173,7 @@ impl Error {
             | Self::ProviderExists(_)
             | Self::ProfileExists(_)
             | Self::RefusedInsideRun(_)
+            | Self::NoPageInsideRun(_)
             | Self::Audit(_) => 1,
             Self::Usage(_)
             | Self::InvalidProviderSchema { .. }

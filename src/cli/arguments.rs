@@ -155,7 +155,7 @@ impl Command {
     /// The words that name it, and what it would change or reveal inside a run; `None` when it only looks.
     pub(super) fn refused_inside_run(&self) -> Option<&'static str> {
         match self {
-            Self::Login(_) => Some("login"),
+            Self::Login(args) => args.refused_inside_run(),
             Self::Get(args) => args.show_secret.then_some("get --show-secret"),
             Self::Export(_) => Some("export"),
             Self::Run(_) => Some("run"),

@@ -80,20 +80,26 @@ impl Desk {
         }
     }
 
-    fn is_inside_run(&self) -> bool {
+    /// Whether an agent calls, rather than its human.
+    pub(super) fn is_inside_run(&self) -> bool {
         self.config().inside_run || run::is_inside(self.config().runtime_folder.as_deref())
     }
 
     /// Stops a command that changes or reveals something inside a run.
     pub(super) fn refuse_inside_run(&self, command: Option<&'static str>) -> Result<(), Failure> {
         let Some(command) = command.filter(|_| self.is_inside_run()) else { return Ok(()) };
+        self.record_refusal(command)?;
+        Err(auth::Error::RefusedInsideRun(command.to_owned()).into())
+    }
+
+    /// Writes into the audit log that a command was refused to an agent.
+    pub(super) fn record_refusal(&self, command: &str) -> Result<(), Failure> {
         let reason = format!("inside-run: {command}");
         self.record(Event {
             outcome: Some("refused"),
             reason: Some(&reason),
             ..Event::new(EventName::Refused)
-        })?;
-        Err(auth::Error::RefusedInsideRun(command.to_owned()).into())
+        })
     }
 }
 

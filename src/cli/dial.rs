@@ -19,6 +19,10 @@ pub(super) struct DialArgs {
 }
 
 impl DialArgs {
+    pub(super) fn is_given(&self) -> bool {
+        !self.upstream_ca.is_empty() || !self.connect_to.is_empty()
+    }
+
     pub(super) fn add_to(&self, flags: &mut Flags) {
         flags.upstream_ca.clone_from(&self.upstream_ca);
         flags.connect_to.clone_from(&self.connect_to);

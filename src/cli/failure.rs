@@ -138,6 +138,7 @@ fn fix(error: &Error) -> Option<String> {
         Error::RefusedInsideRun(command) if command == "run" => {
             "run the command directly, it is covered".to_owned()
         }
+        Error::NoPageInsideRun(command) => format!("let your human run: authsome {command}"),
         Error::RefusedInsideRun(_) => "run it outside, or let your human do so".to_owned(),
         _ => return None,
     };

@@ -2,6 +2,7 @@
 
 mod binding;
 mod input;
+mod page;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -21,18 +22,21 @@ use super::dial::DialArgs;
 use super::failure::{Failure, usage};
 use super::terminal::Terminal;
 use input::{Asked, Values};
+use page::Window;
 
 const EXAMPLES: &str = "\
 Examples:
-  authsome login openai                         asks for the key, without showing it
+  authsome login openai                         asks for the key, on a page in your browser
+  authsome login openai --no-browser            asks for it here, without showing it
   authsome login openai --stdin < key.txt       takes it from a file
-  pass show openai | authsome login openai      or from another program
+  pass show openai | authsome login openai --stdin    or from another program
   authsome login gitlab --base-url https://gitlab.example.com
   authsome login openai --connection work       a second key beside the first
   printf 'acme\\nme@acme.test\\nKEY\\n' | authsome login zendesk --stdin
 
 A key is taken from the variable that the provider's definition names, else you
-are asked for it, else it is read from standard input. Several values there stand
+are asked for it: on a page where there is a display, else here. Without either it
+is read from standard input. Several values there stand
 one a line: as name=value, or in the order in which you would be asked. A key is
 never an argument: others could read it.";
 
@@ -99,8 +103,22 @@ pub(super) struct LoginArgs {
 }
 
 impl LoginArgs {
-    fn connection(&self) -> &str {
+    pub(super) fn connection(&self) -> &str {
         self.connection.as_deref().unwrap_or("default")
+    }
+
+    /// Inside a run a provider, a connection and a time may be named; its human is asked on a page.
+    pub(super) fn refused_inside_run(&self) -> Option<&'static str> {
+        let Self { provider: _, connection: _, timeout: _, flow, scopes, base_url, client_id, .. } = self;
+        let names = flow.is_some() || !scopes.is_empty() || base_url.is_some() || client_id.is_some();
+        let switches = self.reset || self.force || self.stdin || self.no_browser || self.rebind;
+        (names || switches || self.dial.is_given()).then_some("login")
+    }
+
+    fn without_page(&self) -> Failure {
+        let connection = self.connection.as_ref().map(|name| format!(" --connection {name}"));
+        let command = format!("login {}{}", self.provider, connection.unwrap_or_default());
+        auth::Error::NoPageInsideRun(command).into()
     }
 }
 
@@ -160,22 +178,37 @@ fn connect(
         environment: &desk.config().environment,
         output: desk.output,
     };
-    if args.stdin {
+    let window = Window::of(desk, args);
+    let page = if desk.is_inside_run() {
+        let page = window.map(|window| window.ask(&asked, &values)).transpose()?.flatten();
+        if page.is_none() {
+            desk.record_refusal("login")?;
+            return Err(args.without_page());
+        }
+        page
+    } else if args.stdin {
         if io::stdin().is_terminal() {
             return Err(usage("standard input is a terminal: leave --stdin out, and the key is not shown"));
         }
         asked.read_all(&mut io::stdin().lock(), &mut values)?;
+        None
     } else {
         let mut terminal = Terminal::attached(args.timeout.map(Duration::from_secs));
-        asked.gather(terminal.as_mut(), &mut io::stdin().lock(), &mut values)?;
-    }
-    let made = auth.login(&Login {
-        provider: &args.provider,
-        connection: Some(args.connection()),
-        auth_type: Some(auth_type),
-        values,
-        force: args.force || args.reset,
-    })?;
+        asked.gather(window.as_ref(), terminal.as_mut(), &mut io::stdin().lock(), &mut values)?
+    };
+    let store = |values| {
+        auth.login(&Login {
+            provider: &args.provider,
+            connection: Some(args.connection()),
+            auth_type: Some(auth_type),
+            values,
+            force: args.force || args.reset,
+        })
+    };
+    let made = match page {
+        Some(page) => page.store(&values, &store)?,
+        None => store(values)?,
+    };
     Ok(made.record.connection_name)
 }
 

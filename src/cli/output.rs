@@ -90,6 +90,12 @@ impl Output {
         }
     }
 
+    /// Tells a program that drives this one where it stands: one line of JSON on standard error.
+    pub(crate) fn step(&self, document: &serde_json::Value) {
+        // A closed standard error is the caller's wish.
+        let _ = writeln!(io::stderr(), "{document}");
+    }
+
     /// Shows what the next question is about, however quiet it is to be.
     pub(crate) fn show(&self, text: &str) {
         self.print_aside(&visible(text));

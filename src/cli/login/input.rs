@@ -1,4 +1,4 @@
-//! Where the values of a login come from: the environment, the person at the terminal, standard input.
+//! Where the values of a login come from: the environment, a page, the person at the terminal, standard input.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -16,6 +16,7 @@ use super::super::output::Output;
 
 use super::super::terminal::Prompt;
 use super::open_values;
+use super::page::{Page, Window};
 
 /// No set of credentials is larger, in bytes.
 const LIMIT: usize = 64 << 10;
@@ -35,20 +36,29 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Takes each value from its variable, then asks at the terminal, or else reads standard input.
+    /// Takes each value from its variable, then asks on a page, else at the terminal, or else reads standard input.
+    /// What a page has to tell is not among `values` yet.
     pub(super) fn gather<P: Prompt>(
         &self,
+        window: Option<&Window<'_>>,
         mut prompt: Option<&mut P>,
         stdin: &mut dyn Read,
         values: &mut Values,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Page>, Failure> {
         self.look_up(prompt.as_deref_mut(), values)?;
         let missing = |field: &&FieldSpec| !values.contains_key(&field.name);
-        match prompt {
-            Some(prompt) => self.ask_all(prompt, values),
-            None if self.fields.iter().filter(missing).any(is_required) => self.read_all(stdin, values),
-            None => Ok(()),
+        let is_needed = self.fields.iter().filter(missing).any(is_required);
+        if let Some(window) = window.filter(|_| is_needed)
+            && let Some(page) = window.ask(self, values)?
+        {
+            return Ok(Some(page));
         }
+        match prompt {
+            Some(prompt) => self.ask_all(prompt, values)?,
+            None if is_needed => self.read_all(stdin, values)?,
+            None => {}
+        }
+        Ok(None)
     }
 
     /// Reads the values that are still missing: one a line, as `name=value` or in order; a single one is all of it.
@@ -88,7 +98,7 @@ impl Asked<'_> {
         }
         match prompt {
             Some(prompt) => {
-                let question = format!("Send the value of {variable} to {}?", self.hosts(values));
+                let question = format!("Send the value of {variable} to {}?", self.hosts(values).join(", "));
                 prompt.confirm(&question)
             }
             None => {
@@ -141,13 +151,14 @@ impl Asked<'_> {
         let name = definition.display_name();
         match definition.not_routed() {
             Some(reason) => format!("the credential of {name} will be stored and sent nowhere: {reason}"),
-            None => format!("the credential of {name} will be sent to {}", self.hosts(values)),
+            None => format!("the credential of {name} will be sent to {}", self.hosts(values).join(", ")),
         }
     }
 
-    fn hosts(&self, values: &Values) -> String {
+    /// Where the credential will go, as far as the values tell.
+    pub(super) fn hosts(&self, values: &Values) -> Vec<String> {
         let values = open_values(self.fields, values);
-        destination::hosts(&self.provider.definition, self.auth_type, &values).join(", ")
+        destination::hosts(&self.provider.definition, self.auth_type, &values)
     }
 }
 

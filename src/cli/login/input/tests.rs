@@ -67,7 +67,7 @@ fn gather(
         output: Output::new(false, true, true),
     };
     let mut values = Values::new();
-    asked.gather(person, &mut stdin.as_bytes(), &mut values)?;
+    asked.gather(None, person, &mut stdin.as_bytes(), &mut values)?;
     Ok(values.into_iter().map(|(name, value)| (name, value.expose().clone())).collect())
 }
 

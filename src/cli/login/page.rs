@@ -1,0 +1,143 @@
+//! Values that a person types into a page of ours.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::auth::{self, Connection};
+use crate::local::browser::{Browser, Trust};
+use crate::local::{Bridge, Form, FormKind, LocalError, Outcome, Patience, Subject, Submission};
+
+use super::super::desk::Desk;
+use super::super::destination;
+use super::super::failure::Failure;
+use super::super::interrupt::Interrupt;
+use super::LoginArgs;
+use super::input::{Asked, Values};
+
+/// How long a page waits where no time is given.
+const WAIT: Duration = Duration::from_secs(300);
+
+/// The browser of the person, when a page can be shown there.
+pub(super) struct Window<'a> {
+    desk: &'a Desk,
+    browser: Browser<'a>,
+    connection: &'a str,
+    wait: Duration,
+}
+
+impl<'a> Window<'a> {
+    /// `None` without a display, and when it is not wanted.
+    pub(super) fn of(desk: &'a Desk, args: &'a LoginArgs) -> Option<Self> {
+        let trust = if desk.is_inside_run() { Trust::System } else { Trust::Person };
+        let config = desk.config();
+        let browser = Browser { screen: &config.screen, environment: &config.environment, trust };
+        let wanted = !args.no_browser && !args.stdin;
+        let wait = args.timeout.map_or(WAIT, Duration::from_secs);
+        (wanted && browser.is_possible()).then(|| Self { desk, browser, connection: args.connection(), wait })
+    }
+
+    /// Whether a program inside a run asks. It does not learn where the page is: what it types in there is not what its
+    /// human wants stored.
+    fn is_for_agent(&self) -> bool {
+        self.browser.trust == Trust::System
+    }
+
+    /// Shows the page and waits for it. `None` when no browser can be started, which has been said.
+    pub(super) fn ask(&self, asked: &Asked<'_>, values: &Values) -> Result<Option<Page>, Failure> {
+        let output = self.desk.output;
+        let bridge = Bridge::open(self.form(asked, values)).map_err(failure)?;
+        if let Err(error) = self.browser.open(bridge.url()) {
+            output.note(&format!("no page can be shown: {:#}", anyhow::Error::from(error)));
+            return Ok(None);
+        }
+        let url = bridge.url();
+        match (output.is_json(), self.is_for_agent()) {
+            (true, true) => output.step(&json!({"status": "pending", "expires_in": self.wait.as_secs()})),
+            (true, false) => {
+                output
+                    .step(&json!({"status": "pending", "auth_url": url, "expires_in": self.wait.as_secs()}));
+            }
+            (false, true) => output.say("a page is open in your human's browser, and waits for an answer"),
+            (false, false) => {
+                output.show(&format!("a page is open in your browser; if none appears, open {url}"));
+            }
+        }
+        let deadline = Instant::now() + self.wait;
+        Page::waited(bridge, deadline, Interrupt::watched()).map(Some)
+    }
+
+    fn form(&self, asked: &Asked<'_>, values: &Values) -> Form {
+        let (config, definition) = (self.desk.config(), &asked.provider.definition);
+        let profile = match config.profile.as_str() {
+            "default" => String::new(),
+            other => format!(", profile {other}"),
+        };
+        Form {
+            subject: Subject {
+                display_name: definition.display_name().to_owned(),
+                provider: definition.name().to_owned(),
+                connection: self.connection.to_owned(),
+            },
+            kind: FormKind::ApiKey,
+            hosts: asked.hosts(values),
+            stores: format!("Encrypted on this machine, in {}{profile}", config.home.display()),
+            docs: definition.docs().map(str::to_owned),
+            redirect_uri: None,
+            fields: asked.fields.iter().filter(|field| !values.contains_key(&field.name)).cloned().collect(),
+            asked_by_agent: self.is_for_agent(),
+        }
+    }
+}
+
+/// A page that was filled in, whose reader waits for what comes of it.
+pub(super) struct Page {
+    bridge: Bridge,
+    submission: Submission,
+    deadline: Instant,
+    interrupt: Interrupt,
+}
+
+impl Page {
+    fn waited(bridge: Bridge, deadline: Instant, interrupt: Interrupt) -> Result<Self, Failure> {
+        let cancelled = || interrupt.happened();
+        let submission = bridge.wait(Patience { deadline, cancelled: &cancelled }).map_err(failure)?;
+        Ok(Self { bridge, submission, deadline, interrupt })
+    }
+
+    /// Stores what was typed in beside `values`. What is refused for what it is may be typed in again.
+    pub(super) fn store(
+        self,
+        values: &Values,
+        store: &dyn Fn(Values) -> Result<Connection, auth::Error>,
+    ) -> Result<Connection, Failure> {
+        let Self { bridge, submission, deadline, interrupt } = self;
+        let all = values.iter().chain(&submission.values);
+        let made = store(all.map(|(name, value)| (name.clone(), value.clone())).collect());
+        let outcome = match &made {
+            Ok(made) => {
+                let claims = &made.record.binding.claims;
+                let hosts = claims.iter().map(|claim| destination::stored(claim)).collect();
+                Outcome::Stored { account: None, hosts }
+            }
+            Err(error) => {
+                let again = matches!(error, auth::Error::AuthenticationFailed { .. });
+                Outcome::Failed { reason: error.to_string(), again }
+            }
+        };
+        submission.finish(&outcome);
+        match outcome {
+            Outcome::Failed { again: true, .. } => {
+                Self::waited(bridge, deadline, interrupt)?.store(values, store)
+            }
+            _ => Ok(made?),
+        }
+    }
+}
+
+fn failure(error: LocalError) -> Failure {
+    match error {
+        LocalError::TimedOut | LocalError::Cancelled => auth::Error::InputCancelled.into(),
+        other => anyhow::Error::from(other).into(),
+    }
+}
