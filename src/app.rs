@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 use authsome_ca::Ca;
 
 use crate::audit::Audit;
-use crate::auth::AuthService;
+use crate::auth::{AuthService, Https, OnDemand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::credential::{Credentials, Source};
@@ -22,17 +22,20 @@ use crate::proxy::listener::Admission;
 use crate::proxy::settings::Settings;
 use crate::proxy::tls::Leaves;
 use crate::proxy::{Proxy, Shared};
+use crate::roots;
 use crate::vault::GenerationReader;
 
 mod authority;
+mod context;
 mod demo;
 mod explain;
 mod home_ca;
-mod roots;
+
 mod run;
 mod self_test;
 mod service;
 
+pub use context::{Context, ContextBuilder, ProxyBuilder, ProxyHandle};
 pub(crate) use demo::{Ending, Tale};
 pub(crate) use explain::Explanation;
 pub(crate) use run::{Ran, RunOptions};
@@ -84,7 +87,21 @@ impl App {
             .master_key(self.config.master_key.clone())
             .provided_keys(self.config.provided_keys.clone())
             .clock(Arc::clone(&self.clock))
+            .network(Arc::new(self.network()))
             .build()
+    }
+
+    /// Requests to authorization servers, dialled and verified as the configuration says.
+    fn network(&self) -> OnDemand {
+        let config = self.config.clone();
+        OnDemand::new(move || {
+            let app = Self::new(config.clone());
+            let made = app.dialer((Ipv4Addr::LOCALHOST, 0).into()).and_then(|dialer| {
+                let tls = roots::client_config(&config.upstream_ca)?;
+                Ok(Https::new(Arc::new(dialer), &tls))
+            });
+            made.map_err(|error| Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(error)))
+        })
     }
 
     /// The names that a CA of this home may issue for.

@@ -1,16 +1,24 @@
 //! Connections: what the vault's records mean, and everything that makes, shows and ends them.
 
+mod authority;
 pub mod binding;
 mod builder;
+mod clients;
 mod definitions;
 mod ending;
 mod error;
 mod export;
+mod flows;
 mod listing;
 mod login;
 mod provided;
 pub mod record;
+mod refresh;
+#[cfg(test)]
+mod scripted;
+mod session;
 mod snapshot;
+mod token_endpoint;
 
 use std::sync::Arc;
 
@@ -22,15 +30,21 @@ use crate::home::{Home, Profile, ProfileMetadata};
 use crate::vault::{Backend, Change, Vault};
 pub use builder::Builder;
 use builder::Store;
+pub use clients::ClientCredentials;
 pub use definitions::{Broken, Definitions};
-pub use ending::Removed;
+pub use ending::{Removed, Revoked};
 pub use error::{Cause, Error};
-pub use export::Exported;
+pub use export::{ExportFormat, Exported};
+pub(crate) use flows::DENIED;
 pub use listing::{ListedConnection, ListedProvider, ProviderStanding};
 pub use login::Login;
 pub use provided::{CONNECTION as PROVIDED_CONNECTION, ProvidedKey, ProvidedKeys, without_line_end};
 use record::Keys;
+pub use refresh::Renewal;
+pub use session::{Challenge, LoggedIn, LoginSession, Progress};
 pub use snapshot::{Connection, Snapshot, Unreadable};
+use token_endpoint::TokenEndpoint;
+pub(crate) use token_endpoint::{Https, OnDemand};
 
 /// The connections of one profile.
 pub struct AuthService {
@@ -41,6 +55,11 @@ pub struct AuthService {
     definitions: ArcSwap<Definitions>,
     fixed_definitions: bool,
     provided: ProvidedKeys,
+    network: Arc<dyn TokenEndpoint>,
+    /// The port of the redirect URI.
+    callback_port: u16,
+    /// A token is renewed so many seconds before its end.
+    refresh_window: i64,
 }
 
 impl AuthService {
@@ -198,6 +217,14 @@ impl AuthService {
 
     fn provided_key(&self, provider: &str) -> Option<&ProvidedKey> {
         self.provided.of(provider)
+    }
+
+    fn network(&self) -> &dyn TokenEndpoint {
+        &*self.network
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
     fn keys(&self) -> Keys<'_> {

@@ -5,7 +5,6 @@
 //! around them. [`browser`] opens a page.
 
 pub(crate) mod browser;
-#[allow(dead_code, reason = "logins by OAuth call it")]
 pub(crate) mod callback;
 mod encoding;
 pub(crate) mod form;
@@ -17,10 +16,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-#[allow(unused_imports, reason = "logins by OAuth call it")]
-pub(crate) use callback::{Arrived, Callback, CallbackAddress, CallbackParams, Verdict};
+pub(crate) use callback::{Arrived, Callback, CallbackAddress};
 pub(crate) use form::{Bridge, Form, FormKind, Submission};
-#[allow(unused_imports, reason = "logins by OAuth call it")]
 pub(crate) use listening::Loopback;
 
 /// How often a wait looks whether it was cancelled.
@@ -59,6 +56,13 @@ pub(crate) struct Patience<'a> {
 }
 
 impl Patience<'_> {
+    /// Waits for nothing but the end of patience.
+    pub(crate) fn passed<T>(&self) -> Result<T, LocalError> {
+        loop {
+            std::thread::sleep(self.glance()?);
+        }
+    }
+
     /// How long to wait before the next look.
     fn glance(&self) -> Result<Duration, LocalError> {
         if (self.cancelled)() {
@@ -84,7 +88,6 @@ pub(crate) struct Subject {
 
 /// What came of it; the page that the person sees last.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "logins by OAuth end in some of them")]
 pub(crate) enum Outcome {
     /// The connection works.
     Stored {

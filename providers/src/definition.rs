@@ -22,7 +22,7 @@ pub use self::error::DefinitionError;
 pub use self::evidence::{Evidence, Gap, Reference};
 pub use self::field::{FieldError, FieldSpec};
 pub use self::kind::{AuthType, FlowType};
-pub use self::oauth::{AuthUrls, Endpoint};
+pub use self::oauth::{AuthUrls, CLIENT_ID, Endpoint};
 pub use self::settings::{
     Account, ClientAuthentication, OAuth, Redirect, RefreshTokens, RequestBody, Revocation,
 };
@@ -143,6 +143,14 @@ impl ProviderDefinition {
     /// The default flow.
     pub fn flow(&self) -> FlowType {
         self.flow
+    }
+
+    /// The flows that a login may take, the default first.
+    pub fn flows(&self) -> Vec<FlowType> {
+        let by_oauth = self.oauth.iter().flat_map(|part| part.urls.flows(&part.block));
+        let by_key = self.api_key.iter().map(|_| FlowType::ApiKey);
+        let others = by_oauth.chain(by_key).filter(|flow| *flow != self.flow);
+        std::iter::once(self.flow).chain(others).collect()
     }
 
     /// Whether the definition has this kind of credential, be it not the default.

@@ -83,11 +83,24 @@ impl Template {
     }
 
     /// Fills a host or URL: a base URL is checked and loses its trailing slash, every other value is one label.
-    pub(crate) fn fill(&self, values: &BTreeMap<String, String>) -> Result<String, TemplateError> {
+    ///
+    /// # Errors
+    /// [`TemplateError`] when a value is missing or refused.
+    pub fn fill(&self, values: &BTreeMap<String, String>) -> Result<String, TemplateError> {
+        self.fill_but(values, None)
+    }
+
+    /// The same, with one field left as it was written.
+    pub(crate) fn fill_but(
+        &self,
+        values: &BTreeMap<String, String>,
+        kept: Option<&str>,
+    ) -> Result<String, TemplateError> {
         let mut filled = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(text) => filled.push_str(text),
+                Piece::Field(name) if kept == Some(name) => filled.extend(["{", name, "}"]),
                 Piece::Field(name) => filled.push_str(&checked(name, values)?),
             }
         }

@@ -51,18 +51,40 @@ impl App {
         notify: &dyn Fn(&str),
     ) -> Result<Ran> {
         let signals = Signals::take()?;
+        let wired = self.wire(&options.routing, |connected| require(&options.require, connected), notify)?;
+        let child = self.child_environment(&wired, command);
+        child.notes.iter().for_each(|note| notify(&note.to_string()));
+        if options.print_env {
+            return Ok(Ran::Environment(child.variables));
+        }
+        let command = assemble(command, child.variables)?;
+        let Wired { proxy, audit, folder, connected, others, .. } = wired;
+        drop((connected, others));
+        let code = self.follow(&signals, options.wait, command, &audit);
+        proxy.shutdown(DRAIN);
+        drop(folder);
+        code.map(Ran::Exit)
+    }
+
+    /// Starts a proxy that whoever gets [`child_environment`](Self::child_environment) is wired to.
+    pub(crate) fn wire(
+        &self,
+        routing: &RoutingOptions,
+        check: impl FnOnce(&[Connected]) -> Result<(), Error>,
+        notify: &dyn Fn(&str),
+    ) -> Result<Wired> {
         let base = RunFolder::base(self.config.runtime_folder.as_deref());
         RunFolder::remove_stale(&base);
         let folder = RunFolder::create(&base).context("cannot make the run's folder")?;
         let auth = self.auth()?;
-        let picks = &options.routing.connections;
+        let picks = &routing.connections;
         let chosen = chosen(&auth, picks)?;
         chosen.check(picks)?;
         let Chosen { connected, unreadable, others, .. } = chosen;
         for one in &unreadable {
             notify(&format!("{} ({}) cannot be read: {}", one.provider, one.connection, one.error));
         }
-        require(&options.require, &connected)?;
+        check(&connected)?;
         if connected.is_empty() {
             notify("nothing is connected yet, so nothing will be injected; see `authsome login --help`");
         }
@@ -74,28 +96,13 @@ impl App {
         let token = token()?;
         let audit = Audit::open(auth.home(), self.clock.clone())?;
         let parts = Parts { auth, ca, admission: Admission::run(token.clone()), audit: audit.clone() };
-        let proxy = self.start(loopback()?, parts, &options.routing)?;
-        let wiring = Wiring { proxy: &proxy, token: &token, files: &files };
-        let child = self.child_environment(&wiring, command, &connected, &others);
-        child.notes.iter().for_each(|note| notify(&note.to_string()));
-        drop((connected, others));
-        if options.print_env {
-            return Ok(Ran::Environment(child.variables));
-        }
-        let command = assemble(command, child.variables)?;
-        let code = self.follow(&signals, options.wait, command, &audit);
-        proxy.shutdown(DRAIN);
-        code.map(Ran::Exit)
+        let proxy = self.start(loopback()?, parts, routing)?;
+        Ok(Wired { proxy, token, files, folder, audit, connected, others })
     }
 
-    fn child_environment(
-        &self,
-        wiring: &Wiring<'_>,
-        command: &[OsString],
-        connected: &[Connected],
-        others: &[ConnectionRecord],
-    ) -> environment::Child {
-        let Wiring { proxy, token, files } = wiring;
+    /// The environment of a command that is wired to a proxy.
+    pub(crate) fn child_environment(&self, wired: &Wired, command: &[OsString]) -> environment::Child {
+        let Wired { proxy, token, files, connected, others, .. } = wired;
         let rules = proxy.rules();
         let secrets: Vec<&[u8]> = connected
             .iter()
@@ -137,11 +144,15 @@ impl App {
     }
 }
 
-/// What the child is wired to.
-struct Wiring<'a> {
-    proxy: &'a Proxy,
-    token: &'a Secret<String>,
-    files: &'a Files,
+/// A proxy, and what a child needs to be wired to it.
+pub(crate) struct Wired {
+    pub(crate) proxy: Proxy,
+    token: Secret<String>,
+    files: Files,
+    folder: RunFolder,
+    audit: Audit,
+    connected: Vec<Connected>,
+    others: Vec<ConnectionRecord>,
 }
 
 fn assemble(command: &[OsString], variables: Variables) -> Result<Command, Error> {

@@ -23,18 +23,36 @@ pub fn today(
         AuthType::OAuth2 => definition.urls(values)?,
         AuthType::ApiKey => AuthUrls::default(),
     };
+    let resource = definition.oauth().and_then(|settings| settings.resource.clone());
     Ok(Binding {
         claims,
         placement: definition.placement(auth_type),
+        resource: resource.filter(|_| auth_type == AuthType::OAuth2 && urls.token.is_none()),
         token_url: urls.token,
         revocation_url: urls.revocation,
+        refresh_url: urls.refresh,
         introspection_url: urls.introspection,
+        issuer: None,
         excluded: definition.excluded(values).iter().map(ToString::to_string).collect(),
         rest: Map::new(),
     })
 }
 
 impl Binding {
+    /// The endpoints of the authorization server that these tokens are sent to.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> {
+        let urls = [&self.token_url, &self.refresh_url, &self.revocation_url, &self.introspection_url];
+        urls.into_iter().flatten().filter_map(|url| url.parse().ok())
+    }
+
+    /// Takes over the endpoints that a server told, for a definition that names its resource alone.
+    pub(super) fn discovered(&mut self, urls: &AuthUrls, issuer: &str) {
+        self.token_url.clone_from(&urls.token);
+        self.revocation_url.clone_from(&urls.revocation);
+        self.introspection_url.clone_from(&urls.introspection);
+        self.issuer = Some(issuer.to_owned());
+    }
+
     /// Where the secret never goes although a claim covers it.
     pub fn excluded(&self) -> impl Iterator<Item = Endpoint> {
         self.excluded.iter().filter_map(|url| url.parse().ok()).map(Endpoint::with_below)
@@ -65,17 +83,28 @@ impl ConnectionRecord {
         if stored.placement != today.placement {
             changes.push("the credential is placed in another way".to_owned());
         }
-        for (name, before, now) in [
-            ("token_url", &stored.token_url, &today.token_url),
-            ("revocation_url", &stored.revocation_url, &today.revocation_url),
-            ("introspection_url", &stored.introspection_url, &today.introspection_url),
-        ] {
-            if before != now {
-                let shown = |url: &Option<String>| url.clone().unwrap_or_else(|| "none".to_owned());
-                changes.push(format!("{name}: {} -> {}", shown(before), shown(now)));
-            }
-        }
+        changes.extend(stored.endpoint_changes(today));
         changes
+    }
+}
+
+impl Binding {
+    /// How the endpoints that today's definition names differ from those of the login, one line a difference. What a
+    /// server told at login stands while the definition names the same resource.
+    pub(super) fn endpoint_changes(&self, today: &Self) -> Vec<String> {
+        let told = self.issuer.is_some() && self.resource.is_some() && self.resource == today.resource;
+        let pairs = [
+            ("resource", &self.resource, &today.resource),
+            ("token_url", &self.token_url, &today.token_url),
+            ("refresh_url", &self.refresh_url, &today.refresh_url),
+            ("revocation_url", &self.revocation_url, &today.revocation_url),
+            ("introspection_url", &self.introspection_url, &today.introspection_url),
+        ];
+        let shown = |url: &Option<String>| url.clone().unwrap_or_else(|| "none".to_owned());
+        let differs =
+            |before: &Option<String>, now: &Option<String>| before != now && !(told && now.is_none());
+        let changed = pairs.into_iter().filter(|(_, before, now)| differs(before, now));
+        changed.map(|(name, before, now)| format!("{name}: {} -> {}", shown(before), shown(now))).collect()
     }
 }
 
@@ -87,7 +116,10 @@ pub(super) fn unbound() -> Binding {
         placement,
         token_url: None,
         revocation_url: None,
+        refresh_url: None,
         introspection_url: None,
+        resource: None,
+        issuer: None,
         excluded: Vec::new(),
         rest: Map::new(),
     }

@@ -1,16 +1,25 @@
 //! Making an [`AuthService`]: home, profile, vault and definitions, opened in this order.
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use authsome_providers::Registry;
 
-use super::{AuthService, Definitions, Error, ProvidedKeys};
+use super::token_endpoint::{Https, OnDemand, SetupCause, TokenEndpoint};
+use super::{AuthService, ClientCredentials, Definitions, Error, ProvidedKeys};
 use crate::clock::{Clock, SystemClock};
+use crate::dial::{Dialer, UpstreamProxies};
 use crate::home::{Home, Profile};
+use crate::roots;
 use crate::vault::{MasterKey, MasterKeySource, SqliteBackend, Vault};
+
+/// Fixed, because users register it with their OAuth client; another one only by `config.json`.
+const CALLBACK_PORT: u16 = 7999;
+/// Seconds before its end at which a token is renewed, unless `config.json` says otherwise.
+const REFRESH_WINDOW: i64 = 300;
 
 /// The vault, or why there is none. Definitions can be shown without it.
 pub(super) enum Store {
@@ -29,6 +38,8 @@ pub struct Builder {
     registry: Option<Registry>,
     clock: Option<Arc<dyn Clock>>,
     provided: ProvidedKeys,
+    network: Option<Arc<dyn TokenEndpoint>>,
+    clients: Vec<(String, ClientCredentials)>,
 }
 
 impl Builder {
@@ -81,6 +92,20 @@ impl Builder {
         self
     }
 
+    /// OAuth clients by provider, which are stored unless the vault has one already.
+    #[must_use]
+    pub fn clients(mut self, clients: impl IntoIterator<Item = (String, ClientCredentials)>) -> Self {
+        self.clients.extend(clients);
+        self
+    }
+
+    /// What carries requests to authorization servers.
+    #[must_use]
+    pub(crate) fn network(mut self, network: Arc<dyn TokenEndpoint>) -> Self {
+        self.network = Some(network);
+        self
+    }
+
     /// Opens home, profile and vault. A vault that does not open is no error here: definitions can be
     /// shown without it, and whatever needs it says why there is none.
     ///
@@ -90,10 +115,8 @@ impl Builder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let path = self.home.ok_or_else(|| Error::Usage("no home is given".to_owned()))?;
         let home = Home::open(&path, &*clock)?;
-        let name = match self.profile {
-            Some(name) => name,
-            None => home.settings()?.default_profile,
-        };
+        let settings = home.settings()?;
+        let name = self.profile.unwrap_or(settings.default_profile);
         let profile = home.profile(&name)?;
         let store = match self.vault {
             Some(vault) => Store::Open(vault),
@@ -105,7 +128,7 @@ impl Builder {
             None => Definitions::load(&home.providers_folder())?,
         };
         let definitions = ArcSwap::from_pointee(definitions);
-        Ok(AuthService {
+        let auth = AuthService {
             home,
             profile,
             clock,
@@ -113,8 +136,25 @@ impl Builder {
             definitions,
             fixed_definitions,
             provided: self.provided,
-        })
+            network: self.network.unwrap_or_else(|| Arc::new(OnDemand::new(direct))),
+            callback_port: settings.callback_port.unwrap_or(CALLBACK_PORT),
+            refresh_window: settings.refresh_window.map_or(REFRESH_WINDOW, i64::from),
+        };
+        for (provider, client) in &self.clients {
+            if auth.client(provider)?.is_none() {
+                auth.set_client(provider, client)?;
+            }
+        }
+        Ok(auth)
     }
+}
+
+/// Connections to the public internet, verified by the bundled roots and the system's.
+fn direct() -> Result<Https, SetupCause> {
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let dial = Dialer::new(own, Vec::new(), UpstreamProxies::default());
+    let tls = roots::client_config(&[]).map_err(|error| Arc::new(error) as SetupCause)?;
+    Ok(Https::new(Arc::new(dial), &tls))
 }
 
 fn open_store(home: &Home, profile: &Profile, source: &MasterKeySource) -> Store {

@@ -1,8 +1,11 @@
 //! Ending connections: logout, revoke, remove.
 
+use authsome_providers::AuthType;
+
+use super::error::chain;
 use super::provided::CONNECTION as PROVIDED;
-use super::record::encode;
-use super::{AuthService, Error, definitions};
+use super::record::{ConnectionRecord, encode};
+use super::{AuthService, Error, definitions, flows};
 use crate::vault::Change;
 
 /// What [`AuthService::remove`] did.
@@ -12,6 +15,16 @@ pub enum Removed {
     Uninstalled,
     /// A bundled provider is as it was before the first login.
     Reset,
+}
+
+/// What [`AuthService::revoke`] did with the tokens of each connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Revoked {
+    /// Revoked at the provider.
+    pub at_provider: Vec<String>,
+    /// Removed here alone, with the reason.
+    pub only_here: Vec<(String, String)>,
 }
 
 impl AuthService {
@@ -41,21 +54,57 @@ impl AuthService {
         } else {
             Change::put(metadata_key, encode(&metadata))
         };
-        exclusive.apply(vec![Change::delete(key), metadata])?;
+        let mut changes = vec![Change::delete(key), metadata];
+        changes.extend(self.forget_refreshes(provider, &name)?);
+        exclusive.apply(changes)?;
         Ok(name)
     }
 
-    /// Removes a connection, or all of them with the OAuth client. Keys cannot be revoked at their
-    /// providers: that is done on the vendor's own page.
+    /// Revokes tokens at their provider where it can be done (RFC 7009), then removes a connection, or all of them with
+    /// the OAuth client. What the provider did not take is told, and removed here all the same. Keys are revoked on the
+    /// vendor's own page.
     ///
     /// # Errors
     /// When there is nothing to revoke, or the vault cannot be written.
-    pub fn revoke(&self, provider: &str, connection: Option<&str>) -> Result<(), Error> {
-        if connection.is_some() {
-            return self.logout(provider, connection).map(drop);
-        }
+    pub fn revoke(&self, provider: &str, connection: Option<&str>) -> Result<Revoked, Error> {
         self.check_known(provider)?;
-        if self.delete_all(provider)? { Ok(()) } else { Err(self.nothing_to_end(provider)) }
+        let revoked = self.revoke_tokens(provider, connection)?;
+        match connection {
+            Some(_) => drop(self.logout(provider, connection)?),
+            None if self.delete_all(provider)? => {}
+            None => return Err(self.nothing_to_end(provider)),
+        }
+        Ok(revoked)
+    }
+
+    fn revoke_tokens(&self, provider: &str, connection: Option<&str>) -> Result<Revoked, Error> {
+        let mut revoked = Revoked::default();
+        for found in self.snapshot()?.connections {
+            let record = &found.record;
+            let meant = connection.is_none_or(|name| name == record.connection_name);
+            if record.provider != provider || !meant || record.auth_type != AuthType::OAuth2 {
+                continue;
+            }
+            match self.revoke_at_provider(record) {
+                Ok(()) => revoked.at_provider.push(record.connection_name.clone()),
+                Err(reason) => revoked.only_here.push((record.connection_name.clone(), reason)),
+            }
+        }
+        Ok(revoked)
+    }
+
+    /// Gives both tokens back, the refresh token first: with it, most servers end the access token as well.
+    fn revoke_at_provider(&self, record: &ConnectionRecord) -> Result<(), String> {
+        if record.binding.revocation_url.is_none() {
+            return Err("the provider has no way to revoke a token".to_owned());
+        }
+        let (authority, client) = self.authority(record).map_err(|error| error.to_string())?;
+        let server = authority.server(self.network(), self.clock());
+        let tokens = [("refresh_token", &record.refresh_token), ("access_token", &record.access_token)];
+        for (hint, token) in tokens.into_iter().filter_map(|(hint, token)| Some((hint, token.as_ref()?))) {
+            flows::revoke(server, &client, token, hint).map_err(|error| chain(&error))?;
+        }
+        Ok(())
     }
 
     /// Removes a custom definition, or resets a bundled provider, with all its connections.

@@ -2,6 +2,7 @@
 
 use authsome_providers::{AuthType, DefinitionError, FlowType};
 
+use super::flows::FlowError;
 use super::record::RecordError;
 use crate::audit::AuditError;
 use crate::home::{self, files::FileError};
@@ -12,6 +13,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why something could not be done. [`name`](Self::name) and [`exit_code`](Self::exit_code) are stable.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A login failed, or what was typed in cannot be a credential.
     #[error("logging in to {provider} failed: {reason}")]
@@ -102,12 +104,14 @@ pub enum Error {
         auth_type: AuthType,
     },
     /// The definition, or this program, has no such flow.
-    #[error("the flow {} is not available for {provider}", flow.as_str())]
+    #[error("the flow {} is not available for {provider}{}", flow.as_str(), reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     UnsupportedFlow {
         /// The provider.
         provider: String,
         /// The flow.
         flow: FlowType,
+        /// What the definition says about it.
+        reason: Option<String>,
     },
     /// The command line, or a value on it, makes no sense.
     #[error("{0}")]
@@ -132,6 +136,12 @@ pub enum Error {
     /// Inside a run only a page asks for a credential, and none can be shown.
     #[error("authsome {0} is refused inside a run: no page can be shown from here")]
     NoPageInsideRun(String),
+    /// The configuration cannot be read.
+    #[error("the configuration cannot be used")]
+    Configuration(#[source] Cause),
+    /// A proxy cannot be started, or what was run under it cannot.
+    #[error("the proxy cannot be used")]
+    Proxy(#[source] Cause),
     /// What was done or is to be done cannot be recorded.
     #[error("the audit log cannot be written")]
     Audit(#[from] AuditError),
@@ -161,6 +171,8 @@ impl Error {
             | Self::ProfileExists(_)
             | Self::RefusedInsideRun(_)
             | Self::NoPageInsideRun(_)
+            | Self::Configuration(_)
+            | Self::Proxy(_)
             | Self::Audit(_) => "AuthsomeError",
         }
     }
@@ -174,6 +186,8 @@ impl Error {
             | Self::ProfileExists(_)
             | Self::RefusedInsideRun(_)
             | Self::NoPageInsideRun(_)
+            | Self::Configuration(_)
+            | Self::Proxy(_)
             | Self::Audit(_) => 1,
             Self::Usage(_)
             | Self::InvalidProviderSchema { .. }
@@ -187,10 +201,21 @@ impl Error {
         }
     }
 
+    /// A login that a flow could not bring to its end.
+    pub(super) fn flow(provider: &str, error: &FlowError) -> Self {
+        Self::AuthenticationFailed { provider: provider.to_owned(), reason: chain(error) }
+    }
+
     /// A refused definition, by its file.
     pub fn schema(file: &str, error: DefinitionError) -> Self {
         Self::InvalidProviderSchema { file: file.to_owned(), source: error.into() }
     }
+}
+
+/// An error and what lies behind it, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn did_you_mean(suggestions: &[String]) -> String {

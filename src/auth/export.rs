@@ -1,10 +1,39 @@
 //! What leaves the vault on purpose: values for other programs.
 
+use std::collections::BTreeMap;
+
 use authsome_providers::{Slot, SlotName};
 
-use super::record::ConnectionStatus;
-use super::{AuthService, Connection, Error};
+use super::record::{ConnectionRecord, ConnectionStatus};
+use super::{AuthService, Connection, Error, Renewal};
 use crate::secret::Secret;
+
+/// How variables are written for another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportFormat {
+    /// `KEY=value`, a line each.
+    Env,
+    /// `export KEY='value'`, a line each, for a POSIX shell.
+    Shell,
+    /// One JSON object.
+    Json,
+}
+
+impl ExportFormat {
+    /// Writes variables, by name.
+    pub fn render(self, variables: &BTreeMap<String, &str>) -> Secret<String> {
+        let line = |(name, value): (&String, &&str)| match self {
+            Self::Shell => format!("export {name}='{}'\n", value.replace('\'', "'\\''")),
+            _ => format!("{name}={value}\n"),
+        };
+        match self {
+            // A map of texts cannot fail.
+            Self::Json => Secret::new(serde_json::to_string_pretty(variables).unwrap_or_default() + "\n"),
+            _ => Secret::new(variables.iter().map(line).collect()),
+        }
+    }
+}
 
 /// One variable for another program.
 #[derive(Debug, Clone)]
@@ -24,25 +53,28 @@ pub struct Exported {
 }
 
 impl AuthService {
-    /// The variables of a provider, or of all that are connected. Never a refresh token; besides the
-    /// credential itself only fields that are not secret.
+    /// The variables of a provider, or of all that are connected, renewed where that is due. Never a refresh token;
+    /// besides the credential itself only fields that are not secret.
     ///
     /// # Errors
-    /// When there is no such connection, or it has expired.
+    /// As [`renewed`](Self::renewed).
     pub fn export(&self, provider: Option<&str>, connection: Option<&str>) -> Result<Vec<Exported>, Error> {
-        match provider {
-            Some(provider) => self.exported(&self.usable(provider, connection)?),
-            None => {
-                let snapshot = self.snapshot()?;
-                let connected = snapshot.connections.iter().filter(|connection| {
-                    connection.is_default
-                        && connection.record.status_at(self.now()) == ConnectionStatus::Connected
-                });
-                let lists: Vec<Vec<Exported>> =
-                    connected.map(|connection| self.exported(connection)).collect::<Result<_, _>>()?;
-                Ok(lists.into_iter().flatten().collect())
+        if let Some(provider) = provider {
+            return self.exported(&self.renewed(provider, connection, Renewal::WhenDue)?);
+        }
+        let mut exported = Vec::new();
+        for Connection { record, is_default, .. } in self.snapshot()?.connections {
+            let alive = match record.status_at(self.now()) {
+                ConnectionStatus::Connected => true,
+                ConnectionStatus::Expired => record.is_renewable(),
+                _ => false,
+            };
+            if alive && is_default {
+                let name = Some(record.connection_name.as_str());
+                exported.extend(self.exported(&self.renewed(&record.provider, name, Renewal::WhenDue)?)?);
             }
         }
+        Ok(exported)
     }
 
     /// The variables that one connection sets.
@@ -71,12 +103,12 @@ impl AuthService {
         Ok(exported)
     }
 
-    /// The access token or API key of a connection.
+    /// The access token or API key of a connection, renewed if that is due.
     ///
     /// # Errors
-    /// When there is no such connection, or it has expired.
+    /// As [`renewed`](Self::renewed).
     pub fn access_token(&self, provider: &str, connection: Option<&str>) -> Result<Secret<String>, Error> {
-        let record = self.usable(provider, connection)?.record;
+        let record = self.renewed(provider, connection, Renewal::WhenDue)?.record;
         let value = record.field(record.auth_type.credential_field());
         value.map(Secret::from).ok_or_else(|| Error::CredentialMissing { provider: provider.to_owned() })
     }
@@ -90,31 +122,23 @@ impl AuthService {
         provider: &str,
         connection: Option<&str>,
     ) -> Result<Vec<(String, Secret<String>)>, Error> {
-        let record = self.usable(provider, connection)?.record;
-        let header = |slot: &Slot| match slot.name() {
-            SlotName::Query(name) => {
-                Err(Error::Usage(format!("{provider} takes its credential in the query parameter {name:?}")))
-            }
-            SlotName::Header(name) => {
-                let value = slot.value().render(|field| record.field(field)).map_err(|error| {
-                    Error::AuthenticationFailed { provider: provider.to_owned(), reason: error.to_string() }
-                })?;
-                Ok((name, Secret::from(value.as_str())))
-            }
-        };
-        record.binding.placement.slots.iter().map(header).collect()
+        headers(&self.renewed(provider, connection, Renewal::WhenDue)?.record)
     }
+}
 
-    /// A connection that can be used now.
-    fn usable(&self, provider: &str, name: Option<&str>) -> Result<Connection, Error> {
-        let connection = self.connection(provider, name)?;
-        match connection.record.status_at(self.now()) {
-            ConnectionStatus::Connected => Ok(connection),
-            ConnectionStatus::Expired => Err(Error::TokenExpired {
-                provider: provider.to_owned(),
-                connection: connection.record.connection_name,
-            }),
-            _ => Err(Error::CredentialMissing { provider: provider.to_owned() }),
+/// The headers that authenticate a request, as a record is bound to place them.
+pub(super) fn headers(record: &ConnectionRecord) -> Result<Vec<(String, Secret<String>)>, Error> {
+    let provider = &record.provider;
+    let header = |slot: &Slot| match slot.name() {
+        SlotName::Query(name) => {
+            Err(Error::Usage(format!("{provider} takes its credential in the query parameter {name:?}")))
         }
-    }
+        SlotName::Header(name) => {
+            let value = slot.value().render(|field| record.field(field)).map_err(|error| {
+                Error::AuthenticationFailed { provider: provider.clone(), reason: error.to_string() }
+            })?;
+            Ok((name, Secret::from(value.as_str())))
+        }
+    };
+    record.binding.placement.slots.iter().map(header).collect()
 }

@@ -9,7 +9,7 @@ use super::provided::{CONNECTION as PROVIDED, without_line_end};
 use super::record::{
     Account, ConnectionRecord, ConnectionStatus, ProviderMetadata, SCHEMA_VERSION, decode, encode,
 };
-use super::{AuthService, Connection, Error, binding};
+use super::{AuthService, ClientCredentials, Connection, Error, binding};
 use crate::home;
 use crate::secret::Secret;
 use crate::vault::{Change, Exclusive, Expected, Item, VaultError};
@@ -23,14 +23,22 @@ pub struct Login<'a> {
     pub connection: Option<&'a str>,
     /// The kind of credential; the definition's own when none is named.
     pub auth_type: Option<AuthType>,
+    /// The flow of [`AuthService::begin_login`]; the definition's own when none is named.
+    pub flow: Option<FlowType>,
+    /// The scopes to ask for; the definition's own when there are none.
+    pub scopes: Vec<String>,
+    /// The OAuth client; the stored one when none is given.
+    pub client: Option<ClientCredentials>,
     /// The values by the names of [`AuthService::login_fields`]. A line end behind a value is taken off.
     pub values: BTreeMap<String, Secret<String>>,
     /// Whether a connection that works is overwritten.
     pub force: bool,
+    /// Whether the stored OAuth client is left aside, and a new one registered where that can be.
+    pub reset: bool,
 }
 
 impl AuthService {
-    /// The kind of credential that a login stores. Without a wish, keys where the definition takes them.
+    /// The kind of credential that a login stores; without a wish, that of the definition's default flow.
     ///
     /// # Errors
     /// When there is no such provider, or it does not take that kind of credential.
@@ -49,20 +57,7 @@ impl AuthService {
         Ok(definition.fields(self.auth_type(definition, auth_type)?))
     }
 
-    /// Checks that a flow can be used: the definition must offer it, and this program must know it.
-    ///
-    /// # Errors
-    /// [`Error::UnsupportedFlow`], or when there is no such provider.
-    pub fn check_flow(&self, provider: &str, flow: FlowType) -> Result<(), Error> {
-        let definitions = self.definitions();
-        let offered = definitions.provider(provider)?.definition.offers(flow.auth_type());
-        match flow {
-            FlowType::ApiKey if offered => Ok(()),
-            _ => Err(Error::UnsupportedFlow { provider: provider.to_owned(), flow }),
-        }
-    }
-
-    /// Stores a connection from given values, bound to what the definition says now.
+    /// Stores a connection from given values, its credential among them, bound to what the definition says now.
     ///
     /// # Errors
     /// When a value is missing, malformed or cannot be placed in a request, when a connection that
@@ -70,14 +65,10 @@ impl AuthService {
     pub fn login(&self, login: &Login<'_>) -> Result<Connection, Error> {
         let definitions = self.definitions();
         let definition = &definitions.provider(login.provider)?.definition;
-        let name = login.connection.unwrap_or("default");
-        home::check_name("connection", name)?;
-        if name == PROVIDED {
-            return Err(Error::Usage(format!("the name {PROVIDED:?} is kept for keys of the environment")));
-        }
+        let name = connection_name(login.connection)?;
         let auth_type = self.auth_type(definition, login.auth_type)?;
         let record = self.record(definition, auth_type, name, &login.values)?;
-        self.store_new(record, login.force)
+        self.store_new(record, login.force, Vec::new())
     }
 
     /// Binds a connection to what the definition says now, keeping its secret.
@@ -116,9 +107,7 @@ impl AuthService {
         definition: &ProviderDefinition,
         wanted: Option<AuthType>,
     ) -> Result<AuthType, Error> {
-        // Until there are OAuth flows, what is typed in for a provider that also takes API keys is one.
-        let own = if definition.offers(AuthType::ApiKey) { AuthType::ApiKey } else { definition.auth_type() };
-        let auth_type = wanted.unwrap_or(own);
+        let auth_type = wanted.unwrap_or(definition.auth_type());
         if definition.offers(auth_type) {
             return Ok(auth_type);
         }
@@ -132,7 +121,19 @@ impl AuthService {
         name: &str,
         values: &BTreeMap<String, Secret<String>>,
     ) -> Result<ConnectionRecord, Error> {
-        let fields = definition.fields(auth_type);
+        let record = self.draft(definition, &definition.fields(auth_type), (auth_type, name), values)?;
+        check_placement(definition, &record)?;
+        Ok(record)
+    }
+
+    /// A record that holds the values of these fields.
+    pub(super) fn draft(
+        &self,
+        definition: &ProviderDefinition,
+        fields: &[FieldSpec],
+        (auth_type, name): (AuthType, &str),
+        values: &BTreeMap<String, Secret<String>>,
+    ) -> Result<ConnectionRecord, Error> {
         if let Some(unknown) = values.keys().find(|name| fields.iter().all(|field| field.name != **name)) {
             return Err(Error::Usage(format!("{} has no field {unknown:?}", definition.name())));
         }
@@ -162,24 +163,42 @@ impl AuthService {
         fields.iter().try_for_each(|field| fill(definition, &mut record, field, values.get(&field.name)))?;
         record.binding = binding::today(definition, auth_type, &record.template_values())
             .map_err(|error| failed(definition, &error))?;
-        check_placement(definition, &record)?;
         Ok(record)
     }
 
-    fn store_new(&self, record: ConnectionRecord, force: bool) -> Result<Connection, Error> {
+    /// Stores a new connection, and further changes with it.
+    pub(super) fn store_new(
+        &self,
+        record: ConnectionRecord,
+        force: bool,
+        further: Vec<Change>,
+    ) -> Result<Connection, Error> {
         let vault = self.vault()?;
         let exclusive = vault.exclusive()?;
         let (provider, name) = (record.provider.clone(), record.connection_name.clone());
         let key = self.keys().connection(&provider, &name);
-        if !force && self.works(&key, vault.get(&key))? {
-            return Err(Error::AlreadyConnected { provider, connection: name });
+        if !force {
+            self.check_free(&provider, &name)?;
         }
         let (metadata_key, mut metadata) = self.metadata(&provider, force)?;
         metadata.add(&name);
-        let changes = vec![Change::put(key, encode(&record)), Change::put(metadata_key, encode(&metadata))];
+        let mut changes =
+            vec![Change::put(key, encode(&record)), Change::put(metadata_key, encode(&metadata))];
+        changes.extend(self.forget_refreshes(&provider, &name)?);
+        changes.extend(further);
         let version = apply(&exclusive, changes)?;
         let is_default = metadata.default_connection.as_deref() == Some(name.as_str());
         Ok(Connection { record, version: Some(version), is_default })
+    }
+
+    /// Says so when a connection that works would be overwritten.
+    pub(super) fn check_free(&self, provider: &str, connection: &str) -> Result<(), Error> {
+        let key = self.keys().connection(provider, connection);
+        if self.works(&key, self.vault()?.get(&key))? {
+            let (provider, connection) = (provider.to_owned(), connection.to_owned());
+            return Err(Error::AlreadyConnected { provider, connection });
+        }
+        Ok(())
     }
 
     /// Whether what was found under a key is a connection that works.
@@ -226,8 +245,21 @@ fn fill(
     Ok(())
 }
 
+/// The name of a connection that is to be made.
+pub(super) fn connection_name(wanted: Option<&str>) -> Result<&str, Error> {
+    let name = wanted.unwrap_or("default");
+    home::check_name("connection", name)?;
+    if name == PROVIDED {
+        return Err(Error::Usage(format!("the name {PROVIDED:?} is kept for keys of the environment")));
+    }
+    Ok(name)
+}
+
 /// Renders every form of the credential once: what cannot be sent is refused now.
-fn check_placement(definition: &ProviderDefinition, record: &ConnectionRecord) -> Result<(), Error> {
+pub(super) fn check_placement(
+    definition: &ProviderDefinition,
+    record: &ConnectionRecord,
+) -> Result<(), Error> {
     let placement = &record.binding.placement;
     let slots = placement.variants.values().chain([placement]).flat_map(|placement| &placement.slots);
     for slot in slots {
@@ -236,6 +268,6 @@ fn check_placement(definition: &ProviderDefinition, record: &ConnectionRecord) -
     Ok(())
 }
 
-fn failed(definition: &ProviderDefinition, reason: &dyn std::fmt::Display) -> Error {
+pub(super) fn failed(definition: &ProviderDefinition, reason: &dyn std::fmt::Display) -> Error {
     Error::AuthenticationFailed { provider: definition.name().to_owned(), reason: reason.to_string() }
 }

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 pub use codec::{RecordError, decode, encode};
 use codec::{exposed, optional_secret, secret_text, timestamp};
 pub use keys::Keys;
-pub use metadata::{ProviderMetadata, ProviderState};
+pub use metadata::{ProviderMetadata, ProviderState, RefreshState};
 
 /// The version of all records.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -78,9 +78,18 @@ pub struct Binding {
     /// Where it is revoked (RFC 7009).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_url: Option<String>,
+    /// Where it is refreshed, when that is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_url: Option<String>,
     /// Where it is examined (RFC 7662).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub introspection_url: Option<String>,
+    /// The resource whose metadata named these URLs (RFC 9728), when the definition does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The authorization server's identifier, when it told it (RFC 8414).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// URLs at and below which the secret never goes, although a claim covers them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excluded: Vec<String>,

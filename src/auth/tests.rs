@@ -413,12 +413,12 @@ fn profiles_are_apart_and_unknown_ones_are_never_made() {
 }
 
 #[test]
-fn flows_that_are_not_built_are_refused_and_a_token_can_be_stored() {
+fn flows_that_a_definition_lacks_are_refused_and_a_token_can_be_stored() {
     let place = Place::new();
     let auth = place.auth();
-    assert!(auth.check_flow("acme", FlowType::ApiKey).is_ok());
-    for (provider, flow) in [("spotify", FlowType::Pkce), ("acme", FlowType::DeviceCode)] {
-        let error = auth.check_flow(provider, flow).unwrap_err();
+    assert!(auth.login_flow("acme", Some(FlowType::ApiKey)).is_ok());
+    for (provider, flow) in [("spotify", FlowType::ApiKey), ("acme", FlowType::DeviceCode)] {
+        let error = auth.login_flow(provider, Some(flow)).unwrap_err();
         assert_eq!((error.name(), error.exit_code()), ("UnsupportedFlowError", 2));
     }
     let oauth = auth.login_fields("acme", Some(AuthType::OAuth2)).unwrap_err();

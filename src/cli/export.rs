@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use zeroize::Zeroizing;
 
 use crate::audit::EventName;
-use crate::auth::Exported;
+use crate::auth::{ExportFormat, Exported};
 
 use super::Outcome;
 use super::desk::{DONE, Desk, event};
@@ -31,6 +30,16 @@ enum Format {
     Json,
 }
 
+impl From<Format> for ExportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Env => Self::Env,
+            Format::Shell => Self::Shell,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
@@ -52,13 +61,8 @@ pub(super) fn run(desk: &Desk, args: &ExportArgs) -> Outcome {
     let exported = desk.auth()?.export(args.provider.as_deref(), args.connection.as_deref())?;
     note(desk, &exported)?;
     let variables = variables(desk, &args.prefix, &exported);
-    let format = if desk.output.is_json() { Format::Json } else { args.format };
-    let text = match format {
-        Format::Json => json(&variables)?,
-        Format::Shell => lines(&variables, |value| format!("'{}'", value.replace('\'', "'\\''")), "export "),
-        Format::Env => lines(&variables, str::to_owned, ""),
-    };
-    desk.output.data(text.as_bytes())?;
+    let format = if desk.output.is_json() { ExportFormat::Json } else { args.format.into() };
+    desk.output.data(format.render(&variables).expose().as_bytes())?;
     desk.output.note(&match variables.len() {
         0 => "nothing is connected, so nothing is exported".to_owned(),
         1 => "a credential was printed in the clear".to_owned(),
@@ -95,18 +99,4 @@ fn variables<'a>(desk: &Desk, prefix: &str, exported: &'a [Exported]) -> BTreeMa
         }
     }
     variables
-}
-
-fn json(variables: &BTreeMap<String, &str>) -> Result<Zeroizing<String>, Failure> {
-    let text = serde_json::to_string_pretty(variables).map_err(std::io::Error::from)?;
-    Ok(Zeroizing::new(text + "\n"))
-}
-
-fn lines(
-    variables: &BTreeMap<String, &str>,
-    quote: impl Fn(&str) -> String,
-    begin: &str,
-) -> Zeroizing<String> {
-    let line = |(name, value): (&String, &&str)| format!("{begin}{name}={}\n", quote(value));
-    Zeroizing::new(variables.iter().map(line).collect())
 }

@@ -92,7 +92,7 @@ impl Failure {
     }
 
     /// The outermost cause of a type.
-    fn cause<T: StdError + 'static>(&self) -> Option<&T> {
+    pub(super) fn cause<T: StdError + 'static>(&self) -> Option<&T> {
         let Self::App(error) = self else { return None };
         // What several requests are told is shared, and says nothing of its own.
         error.chain().find_map(|cause| match cause.downcast_ref::<SharedError>() {

@@ -1,8 +1,11 @@
 //! `authsome login`
 
 mod binding;
+mod device;
 mod input;
+mod oauth;
 mod page;
+mod paste;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -14,15 +17,16 @@ use serde_json::json;
 
 use crate::audit::EventName;
 use crate::auth::record::ConnectionStatus;
-use crate::auth::{self, AuthService, Login};
+use crate::auth::{self, AuthService, Connection, Login};
+use crate::local;
 
-use super::Outcome;
 use super::desk::{DONE, Desk, event};
 use super::dial::DialArgs;
 use super::failure::{Failure, usage};
 use super::terminal::Terminal;
+use super::{Outcome, destination};
 use input::{Asked, Values};
-use page::Window;
+use page::{Page, Window};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,6 +51,8 @@ enum Flow {
     DeviceCode,
     DcrPkce,
     ApiKey,
+    ClientCredentials,
+    TokenExchange,
 }
 
 impl From<Flow> for FlowType {
@@ -56,6 +62,8 @@ impl From<Flow> for FlowType {
             Flow::DeviceCode => Self::DeviceCode,
             Flow::DcrPkce => Self::DcrPkce,
             Flow::ApiKey => Self::ApiKey,
+            Flow::ClientCredentials => Self::ClientCredentials,
+            Flow::TokenExchange => Self::TokenExchange,
         }
     }
 }
@@ -162,70 +170,114 @@ fn connect(
     provider: &Provider,
     args: &LoginArgs,
 ) -> Result<String, Failure> {
-    let auth_type = auth.login_kind(&args.provider, chosen(auth, provider, args)?)?;
+    let flow = chosen(desk, auth, provider, args)?;
     auth.vault()?;
     refuse_if_connected(auth, args)?;
-    let mut values = Values::new();
-    if let Some(base_url) = &args.base_url {
-        values.insert("base_url".into(), base_url.as_str().into());
+    match flow.auth_type() {
+        AuthType::ApiKey => store_key(desk, auth, provider, args),
+        AuthType::OAuth2 => oauth::connect(&oauth::Request { desk, auth, provider, args, flow }),
     }
+}
+
+/// Stores a key that is typed in.
+fn store_key(
+    desk: &Desk,
+    auth: &AuthService,
+    provider: &Provider,
+    args: &LoginArgs,
+) -> Result<String, Failure> {
+    let auth_type = AuthType::ApiKey;
     let fields = auth.login_fields(&args.provider, Some(auth_type))?;
-    known(&values, &fields, &args.provider)?;
     let asked = Asked {
         provider,
         auth_type,
         fields: &fields,
         environment: &desk.config().environment,
         output: desk.output,
+        redirect_uri: None,
     };
-    let window = Window::of(desk, args);
-    let page = if desk.is_inside_run() {
-        let page = window.map(|window| window.ask(&asked, &values)).transpose()?.flatten();
-        if page.is_none() {
-            desk.record_refusal("login")?;
-            return Err(args.without_page());
-        }
-        page
-    } else if args.stdin {
-        if io::stdin().is_terminal() {
-            return Err(usage("standard input is a terminal: leave --stdin out, and the key is not shown"));
-        }
-        asked.read_all(&mut io::stdin().lock(), &mut values)?;
-        None
-    } else {
-        let mut terminal = Terminal::attached(args.timeout.map(Duration::from_secs));
-        asked.gather(window.as_ref(), terminal.as_mut(), &mut io::stdin().lock(), &mut values)?
-    };
+    let (values, page) = gathered(desk, args, &asked)?;
     let store = |values| {
-        auth.login(&Login {
+        let made = auth.login(&Login {
             provider: &args.provider,
             connection: Some(args.connection()),
             auth_type: Some(auth_type),
             values,
             force: args.force || args.reset,
-        })
+            ..Login::default()
+        })?;
+        let outcome = stored(&made);
+        Ok((made, outcome))
     };
     let made = match page {
-        Some(page) => page.store(&values, &store)?,
-        None => store(values)?,
+        Some(page) => page.carried_out(&values, &store)?,
+        None => store(values)?.0,
     };
     Ok(made.record.connection_name)
 }
 
-/// The kind of credential that is typed in. Flows that this program does not have yet are refused.
-fn chosen(auth: &AuthService, provider: &Provider, args: &LoginArgs) -> Result<Option<AuthType>, Failure> {
-    let flow = args.flow.map(FlowType::from);
-    if let Some(flow) = flow {
-        auth.check_flow(&args.provider, flow)?;
+/// What a login asks for: from the environment, on a page, at the terminal, from standard input; inside a run on a page
+/// alone. What a page has to tell is not among the values.
+fn gathered(desk: &Desk, args: &LoginArgs, asked: &Asked<'_>) -> Result<(Values, Option<Page>), Failure> {
+    let mut values = Values::new();
+    if let Some(base_url) = &args.base_url {
+        values.insert("base_url".into(), base_url.as_str().into());
     }
-    let for_oauth = !args.scopes.is_empty() || args.client_id.is_some();
-    match provider.definition.flow() {
-        _ if !for_oauth => Ok(flow.map(FlowType::auth_type)),
-        FlowType::ApiKey => {
-            Err(usage(format!("{} takes a key: --scopes and --client-id are for OAuth", args.provider)))
+    if let Some(client_id) = args.client_id.as_ref().filter(|_| asked.redirect_uri.is_some()) {
+        values.insert(oauth::CLIENT_ID.into(), client_id.as_str().into());
+    }
+    known(&values, asked.fields, &args.provider)?;
+    let window = Window::of(desk, args);
+    if desk.is_inside_run() {
+        let page = window.map(|window| window.ask(asked, &values)).transpose()?.flatten();
+        if page.is_none() {
+            desk.record_refusal("login")?;
+            return Err(args.without_page());
         }
-        flow => Err(auth::Error::UnsupportedFlow { provider: args.provider.clone(), flow }.into()),
+        return Ok((values, page));
     }
+    if args.stdin {
+        if io::stdin().is_terminal() {
+            return Err(usage("standard input is a terminal: leave --stdin out, and the key is not shown"));
+        }
+        asked.read_all(&mut io::stdin().lock(), &mut values)?;
+        return Ok((values, None));
+    }
+    let mut terminal = Terminal::attached(args.timeout.map(Duration::from_secs));
+    let page = asked.gather(window.as_ref(), terminal.as_mut(), &mut io::stdin().lock(), &mut values)?;
+    Ok((values, page))
+}
+
+/// The flow that is wished for, or that suits: what is piped in is a key where the definition takes one; where no browser
+/// can be opened, a device code is better than a URL.
+fn chosen(
+    desk: &Desk,
+    auth: &AuthService,
+    provider: &Provider,
+    args: &LoginArgs,
+) -> Result<FlowType, Failure> {
+    let definition = &provider.definition;
+    let own = definition.flow();
+    let for_oauth = !args.scopes.is_empty() || args.client_id.is_some();
+    let offers = |flow| definition.flows().contains(&flow);
+    let piped = args.stdin || !io::stdin().is_terminal() && !desk.is_inside_run();
+    let has_window = Window::of(desk, args).is_some();
+    let flow = match args.flow.map(FlowType::from) {
+        Some(flow) => flow,
+        None if offers(FlowType::ApiKey) && piped && !has_window && !for_oauth => FlowType::ApiKey,
+        None if own == FlowType::Pkce && !has_window && !args.no_browser && offers(FlowType::DeviceCode) => {
+            FlowType::DeviceCode
+        }
+        None if own == FlowType::ApiKey && for_oauth => {
+            let by_oauth = |flow: &FlowType| flow.auth_type() == AuthType::OAuth2;
+            definition.flows().into_iter().find(by_oauth).unwrap_or(own)
+        }
+        None => own,
+    };
+    if flow == FlowType::ApiKey && for_oauth {
+        return Err(usage(format!("{} takes a key: --scopes and --client-id are for OAuth", args.provider)));
+    }
+    Ok(auth.login_flow(&args.provider, Some(flow))?)
 }
 
 /// Says so before anything is typed in.
@@ -245,6 +297,13 @@ fn known(values: &Values, fields: &[FieldSpec], provider: &str) -> Result<(), Fa
         Some(name) => Err(usage(format!("{provider} has no {name}"))),
         None => Ok(()),
     }
+}
+
+/// What the person reads on the page when all is done.
+fn stored(made: &Connection) -> local::Outcome {
+    let claims = &made.record.binding.claims;
+    let hosts = claims.iter().map(|claim| destination::stored(claim)).collect();
+    local::Outcome::Stored { account: made.record.account.label.clone(), hosts }
 }
 
 /// What stands in the templates of the hosts: everything given that is not secret.

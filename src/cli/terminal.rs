@@ -4,6 +4,8 @@
 //! 4,095 bytes that a terminal's own line holds, and Ctrl-C is an answer, after which the echo is on again.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::termios::{self, LocalFlags, SetArg, SpecialCharacterIndices, Termios};
@@ -41,13 +43,20 @@ pub(crate) trait Prompt {
 /// The terminal that is this process's standard input.
 pub(crate) struct Terminal {
     deadline: Option<Instant>,
+    /// Set when the answer is not needed any more.
+    over: Arc<AtomicBool>,
 }
 
 impl Terminal {
     /// The terminal, when there is one to ask at; it is asked until `patience` is over.
     pub(crate) fn attached(patience: Option<Duration>) -> Option<Self> {
         let deadline = || patience.and_then(|patience| Instant::now().checked_add(patience));
-        io::stdin().is_terminal().then(|| Self { deadline: deadline() })
+        io::stdin().is_terminal().then(|| Self { deadline: deadline(), over: Arc::default() })
+    }
+
+    /// Asks until somebody says that it is over.
+    pub(crate) fn until(self, over: &Arc<AtomicBool>) -> Self {
+        Self { over: Arc::clone(over), ..self }
     }
 }
 
@@ -57,7 +66,7 @@ impl Prompt for Terminal {
         let answer = Silent::begin()
             .and_then(|_silent| {
                 echo(&format!("{}: ", visible(question)))?;
-                line.read(self.deadline)
+                line.read(self.deadline, &self.over)
             })
             .map_err(Failure::Input);
         echo("\r\n").map_err(Failure::Output)?;
@@ -106,10 +115,11 @@ struct Line {
 
 impl Line {
     /// Reads up to Enter; false when the person gave up or the time is over.
-    fn read(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+    fn read(&mut self, deadline: Option<Instant>, over: &AtomicBool) -> io::Result<bool> {
         let mut byte = [0; 1];
         loop {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if late || over.load(Ordering::Acquire) {
                 return Ok(false);
             }
             let asked = Instant::now();

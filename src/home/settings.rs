@@ -91,6 +91,12 @@ pub struct Settings {
     /// `host:port:address:port` mappings for dialling.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub connect_to: Vec<String>,
+    /// The port that a browser comes back to after a login; 7999 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_port: Option<u16>,
+    /// How many seconds before its end an access token is renewed; 300 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_window: Option<u32>,
     /// How `run` intercepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intercept: Option<Interception>,
@@ -117,6 +123,8 @@ impl Default for Settings {
             prefer: Vec::new(),
             upstream_ca: Vec::new(),
             connect_to: Vec::new(),
+            callback_port: None,
+            refresh_window: None,
             intercept: None,
             unmatched: None,
             ambiguous: None,

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::listening::{self, Loopback};
 use super::page;
 use super::server::{Answer, Asked, Reply, Server, Site};
-use super::{LocalError, Outcome, Patience, Subject, encoding};
+use super::{LocalError, Outcome, Patience, Subject};
 use crate::secret::Secret;
 
 /// So many redirects wait to be looked at.
@@ -29,52 +29,10 @@ pub(crate) struct CallbackAddress {
     pub(crate) path: String,
 }
 
-/// What an authorization server says (RFC 6749, 4.1.2; RFC 9207). Nothing of it is checked.
-#[derive(Debug, Default)]
-pub(crate) struct CallbackParams {
-    pub(crate) code: Option<Secret<String>>,
-    pub(crate) state: Option<Secret<String>>,
-    pub(crate) iss: Option<String>,
-    pub(crate) error: Option<String>,
-    pub(crate) error_description: Option<String>,
-}
-
-impl CallbackParams {
-    /// Reads the query of a redirect, also of one that a person pasted. `None` when it is malformed, or one of the
-    /// parameters stands there twice (RFC 6749, 3.1).
-    pub(crate) fn parse(query: &str) -> Option<Self> {
-        let mut params = Self::default();
-        for (name, value) in encoding::pairs(query.as_bytes())? {
-            let doubled = match name.as_str() {
-                "code" => params.code.replace(value.as_str().into()).is_some(),
-                "state" => params.state.replace(value.as_str().into()).is_some(),
-                "iss" => params.iss.replace(value.to_string()).is_some(),
-                "error" => params.error.replace(value.to_string()).is_some(),
-                "error_description" => params.error_description.replace(value.to_string()).is_some(),
-                _ => false,
-            };
-            if doubled {
-                return None;
-            }
-        }
-        Some(params)
-    }
-}
-
-/// What the caller makes of a redirect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It is the one that was waited for, good or bad.
-    Accept,
-    /// It belongs to something else: the wait goes on.
-    Mismatch,
-}
-
 /// A port that redirects arrive at.
 pub(crate) struct Callback {
     server: Arc<Server>,
     site: Arc<CallbackSite>,
-    redirect_uri: String,
     knocks: Receiver<Knock>,
 }
 
@@ -91,20 +49,14 @@ impl Callback {
     ) -> Result<Self, LocalError> {
         let listening = listening::on(address.host, address.port, patience, waiting)?;
         let authority = format!("{}:{}", address.host.host(), listening.port);
-        let redirect_uri = format!("http://{authority}{}", address.path);
         let (sender, knocks) = sync_channel(QUEUE);
         let (path, answered) = (address.path.clone(), AtomicBool::new(false));
         let site = Arc::new(CallbackSite { path, subject, answered, sender });
         let server = Arc::new(Server::start(listening, authority, Arc::clone(&site) as _)?);
-        Ok(Self { server, site, redirect_uri, knocks })
+        Ok(Self { server, site, knocks })
     }
 
-    /// The redirect URI, to the letter.
-    pub(crate) fn redirect_uri(&self) -> &str {
-        &self.redirect_uri
-    }
-
-    /// Waits for the redirect that `check` accepts; its browser then waits for [`finish`](Arrived::finish). All others
+    /// Waits for the redirect whose query `check` accepts; its browser then waits for [`finish`](Arrived::finish). All others
     /// get a page that says so.
     ///
     /// # Errors
@@ -112,7 +64,7 @@ impl Callback {
     pub(crate) fn wait(
         &self,
         patience: Patience<'_>,
-        check: &dyn Fn(&CallbackParams) -> Verdict,
+        check: &dyn Fn(&str) -> bool,
     ) -> Result<Arrived, LocalError> {
         loop {
             let knock = match self.knocks.recv_timeout(patience.glance()?) {
@@ -121,9 +73,9 @@ impl Callback {
                 // The site lives as long as this value, and with it the sender.
                 Err(RecvTimeoutError::Disconnected) => return Err(LocalError::TimedOut),
             };
-            if check(&knock.params) == Verdict::Accept && !self.site.answered.swap(true, Ordering::Relaxed) {
+            if check(knock.query.expose()) && !self.site.answered.swap(true, Ordering::Relaxed) {
                 let (server, site) = (Arc::clone(&self.server), Arc::clone(&self.site));
-                return Ok(Arrived { params: knock.params, reply: knock.reply, server, site });
+                return Ok(Arrived { query: knock.query, reply: knock.reply, server, site });
             }
             // A browser that went away misses nothing but the page.
             let _ = knock.reply.send(Reply::new(StatusCode::BAD_REQUEST, page::mismatch()));
@@ -133,7 +85,8 @@ impl Callback {
 
 /// The redirect that was waited for. Its browser waits.
 pub(crate) struct Arrived {
-    pub(crate) params: CallbackParams,
+    /// What the authorization server says (RFC 6749, 4.1.2), as it came.
+    pub(crate) query: Secret<String>,
     reply: oneshot::Sender<Reply>,
     server: Arc<Server>,
     site: Arc<CallbackSite>,
@@ -150,7 +103,7 @@ impl Arrived {
 }
 
 struct Knock {
-    params: CallbackParams,
+    query: Secret<String>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -174,11 +127,9 @@ impl Site for CallbackSite {
             if self.answered.load(Ordering::Relaxed) {
                 return Reply::new(StatusCode::GONE, page::used());
             }
-            let Some(params) = CallbackParams::parse(&asked.query) else {
-                return Reply::new(StatusCode::BAD_REQUEST, page::mismatch());
-            };
+            let query = Secret::from(asked.query.as_str());
             let (reply, answer) = oneshot::channel();
-            if self.sender.try_send(Knock { params, reply }).is_err() {
+            if self.sender.try_send(Knock { query, reply }).is_err() {
                 return Reply::new(StatusCode::SERVICE_UNAVAILABLE, page::used());
             }
             answer.await.unwrap_or_else(|_| Reply::new(StatusCode::GONE, page::used()))

@@ -30,7 +30,6 @@ const FIELD: &str = "field-";
 
 /// What a form asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "logins by OAuth ask for the others")]
 pub(crate) enum FormKind {
     /// A key, or whatever else is sent to the provider.
     ApiKey,

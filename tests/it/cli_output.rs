@@ -94,7 +94,7 @@ fn every_failure_is_one_document_with_its_name_and_code() {
         &["--json", "get", "openai"],
         &["--json", "get", "alpha", "--connection", "other"],
         &["--json", "get", "alpha", "--field", "other"],
-        &["--json", "login", "github", "--flow", "pkce"],
+        &["--json", "login", "github", "--flow", "dcr_pkce"],
         &["--json", "login", "alpha", "--stdin"],
         &["--json", "--profile", "other", "list"],
         &["--json", "--profile", "../other", "list"],

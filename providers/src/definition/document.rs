@@ -140,7 +140,9 @@ pub(super) struct EndpointsEntry {
     pub(super) authorization_url: Option<UrlTemplate>,
     /// Where codes and refresh tokens become access tokens.
     pub(super) token_url: Option<UrlTemplate>,
-    /// RFC 7009.
+    /// Where refresh tokens become access tokens, when not at `token_url`.
+    pub(super) refresh_url: Option<UrlTemplate>,
+    /// RFC 7009. `{client_id}` stands for the id of the OAuth client.
     pub(super) revocation_url: Option<UrlTemplate>,
     /// RFC 7662.
     pub(super) introspection_url: Option<UrlTemplate>,

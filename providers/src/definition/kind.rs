@@ -27,6 +27,10 @@ pub enum FlowType {
     DcrPkce,
     /// A key typed in.
     ApiKey,
+    /// A token for the client itself (RFC 6749 4.4).
+    ClientCredentials,
+    /// A token in exchange for another one (RFC 8693).
+    TokenExchange,
 }
 
 impl AuthType {
@@ -55,14 +59,23 @@ impl FlowType {
             Self::DeviceCode => "device_code",
             Self::DcrPkce => "dcr_pkce",
             Self::ApiKey => "api_key",
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "token_exchange",
         }
+    }
+
+    /// Whether a browser is sent to the authorization server.
+    pub fn has_redirect(self) -> bool {
+        matches!(self, Self::Pkce | Self::DcrPkce)
     }
 
     /// The kind of credential that it yields.
     pub fn auth_type(self) -> AuthType {
         match self {
             Self::ApiKey => AuthType::ApiKey,
-            Self::Pkce | Self::DeviceCode | Self::DcrPkce => AuthType::OAuth2,
+            Self::Pkce | Self::DeviceCode | Self::DcrPkce | Self::ClientCredentials | Self::TokenExchange => {
+                AuthType::OAuth2
+            }
         }
     }
 }

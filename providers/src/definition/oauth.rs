@@ -10,6 +10,10 @@ use crate::path;
 use crate::template::{Template, TemplateError};
 use crate::url::{self, HttpsUrl, UrlError};
 
+/// What stands in a revocation URL for the id of the OAuth client, which is known when it is used.
+pub const CLIENT_ID: &str = "{client_id}";
+const CLIENT_ID_FIELD: &str = "client_id";
+
 /// The endpoints of a definition, their templates unfilled.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Urls {
@@ -20,6 +24,7 @@ pub(super) struct Urls {
 enum Role {
     Authorization,
     Token,
+    Refresh,
     Revocation,
     Introspection,
     DeviceAuthorization,
@@ -33,7 +38,9 @@ pub struct AuthUrls {
     pub authorization: Option<String>,
     /// Where codes and refresh tokens become access tokens.
     pub token: Option<String>,
-    /// RFC 7009.
+    /// Where refresh tokens become access tokens, when that is elsewhere.
+    pub refresh: Option<String>,
+    /// RFC 7009. [`CLIENT_ID`] stands in it where the server wants the client's id in the path.
     pub revocation: Option<String>,
     /// RFC 7662.
     pub introspection: Option<String>,
@@ -112,6 +119,7 @@ pub(super) fn build(
     let given = [
         (Role::Authorization, endpoints.authorization_url),
         (Role::Token, endpoints.token_url),
+        (Role::Refresh, endpoints.refresh_url),
         (Role::Revocation, endpoints.revocation_url),
         (Role::Introspection, endpoints.introspection_url),
         (Role::DeviceAuthorization, endpoints.device_authorization_url),
@@ -133,21 +141,41 @@ impl Urls {
 
     fn lacks(&self, flow: FlowType, oauth: &OAuth) -> Option<&'static str> {
         let device = flow == FlowType::DeviceCode;
+        let alone = matches!(flow, FlowType::ClientCredentials | FlowType::TokenExchange);
         // A server that says where its endpoints are (RFC 9728, 8414) need not be described here.
         let discovered = flow == FlowType::DcrPkce && oauth.resource.is_some();
         let device_flow = device || oauth.supports_device_flow;
         let needed = [
             (Role::Token, "token_url", !discovered),
-            (Role::Authorization, "authorization_url", !device && !discovered),
+            (Role::Authorization, "authorization_url", !device && !alone && !discovered),
             (Role::DeviceAuthorization, "device_authorization_url", device_flow),
         ];
         let missing = needed.iter().find(|(role, _, needed)| *needed && !self.has(*role));
         missing.map(|(_, key, _)| *key)
     }
 
-    /// The names of all fields in the URLs.
+    /// The names of all fields in the URLs that a login asks for.
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().flat_map(|(_, template)| template.fields())
+        self.list.iter().flat_map(|(role, template)| {
+            template.fields().filter(|name| *role != Role::Revocation || *name != CLIENT_ID_FIELD)
+        })
+    }
+
+    /// The flows that these endpoints and settings are enough for.
+    pub(super) fn flows(&self, oauth: &OAuth) -> impl Iterator<Item = FlowType> {
+        let offered = [
+            (FlowType::Pkce, true),
+            (FlowType::DeviceCode, oauth.supports_device_flow),
+            (
+                FlowType::DcrPkce,
+                oauth.supports_dcr && (self.has(Role::Registration) || oauth.resource.is_some()),
+            ),
+            (FlowType::ClientCredentials, oauth.supports_client_credentials),
+            (FlowType::TokenExchange, oauth.supports_token_exchange),
+        ];
+        let complete =
+            offered.into_iter().filter(|(flow, offered)| *offered && self.lacks(*flow, oauth).is_none());
+        complete.map(|(flow, _)| flow)
     }
 
     pub(super) fn fill(&self, values: &BTreeMap<String, String>) -> Result<AuthUrls, TemplateError> {
@@ -156,12 +184,14 @@ impl Urls {
             let place = match role {
                 Role::Authorization => &mut urls.authorization,
                 Role::Token => &mut urls.token,
+                Role::Refresh => &mut urls.refresh,
                 Role::Revocation => &mut urls.revocation,
                 Role::Introspection => &mut urls.introspection,
                 Role::DeviceAuthorization => &mut urls.device_authorization,
                 Role::Registration => &mut urls.registration,
             };
-            *place = Some(template.fill(values)?);
+            let kept = (*role == Role::Revocation).then_some(CLIENT_ID_FIELD);
+            *place = Some(template.fill_but(values, kept)?);
         }
         Ok(urls)
     }

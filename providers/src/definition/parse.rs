@@ -183,7 +183,8 @@ fn within_the_hosts(definition: &ProviderDefinition) -> Result<(), DefinitionErr
         }
     }
     let Some(part) = &definition.oauth else { return Ok(()) };
-    let Some(account) = part.block.account.as_ref().and_then(|account| account.url.parse().ok()) else {
+    let account = part.block.account.as_ref().and_then(|account| account.url.as_ref()?.parse().ok());
+    let Some(account) = account else {
         return Ok(());
     };
     let failed = |problem: &str| DefinitionError::field("oauth.account.url", problem);

@@ -28,13 +28,29 @@ pub struct OAuth {
     pub supports_device_flow: bool,
     /// Whether clients can register themselves (RFC 7591).
     pub supports_dcr: bool,
+    /// Whether a client gets tokens for itself (RFC 6749 4.4).
+    pub supports_client_credentials: bool,
+    /// Whether the server exchanges tokens (RFC 8693).
+    pub supports_token_exchange: bool,
+    /// What the token to be exchanged is (RFC 8693 3); an access token unless said otherwise.
+    #[serde(deserialize_with = "line")]
+    pub subject_token_type: Option<String>,
+    /// The server's identifier (RFC 8414 2), where it is on another host than its endpoints.
+    #[serde(deserialize_with = "line")]
+    pub issuer: Option<String>,
     /// How the token endpoint wants the client's id and secret.
     pub client_authentication: Option<ClientAuthentication>,
     /// What becomes of a refresh token when it is used.
     pub refresh_tokens: Option<RefreshTokens>,
     /// Further parameters of the authorization request.
     pub authorize_params: BTreeMap<String, String>,
-    /// Where in the token response the tokens stand (RFC 6901), when not at the top.
+    /// Further parameters of every token request.
+    pub token_params: BTreeMap<String, String>,
+    /// Codes by which the server says that a refresh token will never do again, besides `invalid_grant`.
+    #[serde(deserialize_with = "lines")]
+    pub refresh_token_errors: Vec<String>,
+    /// Where in the token response the tokens stand (RFC 6901), when not at the top. The top is
+    /// looked at where nothing stands there.
     #[serde(deserialize_with = "line")]
     pub token_pointer: Option<String>,
     /// The media type that the token endpoint must be asked for.
@@ -49,8 +65,11 @@ pub struct OAuth {
     pub resource: Option<String>,
     /// Which redirect URIs the vendor accepts, when not loopback ones (RFC 8252 7.3).
     pub redirect: Option<Redirect>,
-    /// A request that tells whose token it is.
+    /// What tells whose token it is.
     pub account: Option<Account>,
+    /// Why no flow can be used here, when none can.
+    #[serde(deserialize_with = "line")]
+    pub unsupported: Option<String>,
 }
 
 /// Client authentication at the token endpoint (RFC 6749 2.3, RFC 7523).
@@ -99,6 +118,8 @@ pub enum RequestBody {
 pub enum Redirect {
     /// `http` on a loopback address or `localhost`.
     Loopback,
+    /// `http` on `localhost`, and on no address.
+    Localhost,
     /// Only `https`: the answer has to be pasted.
     HttpsOnly,
 }
@@ -120,13 +141,18 @@ pub struct Revocation {
     pub body: Option<RequestBody>,
 }
 
-/// A request that tells whose token it is. Pointers into the JSON answer (RFC 6901).
+/// What tells whose token it is: a request, or the token response itself. Pointers into its JSON (RFC 6901).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(expecting = "an object with `url` and `id`")]
+#[serde(expecting = "an object with `id`")]
 #[non_exhaustive]
 pub struct Account {
-    /// On a host of the definition or of its endpoints; fields may stand in it as in these.
-    pub url: String,
+    /// On a host of the definition or of its endpoints; fields may stand in it as in these. Without it, the token response
+    /// tells.
+    #[serde(default, deserialize_with = "line")]
+    pub url: Option<String>,
+    /// Headers of the request besides the credential's.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
     /// Where the account's id stands.
     pub id: String,
     /// Where a name for people stands.
@@ -151,6 +177,24 @@ const FLOW_PARAMS: &[&str] = &[
     "state",
 ];
 
+/// Parameters of a token request that belong to the grant itself, or show who the client is.
+const GRANT_PARAMS: &[&str] = &[
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "grant_type",
+    "redirect_uri",
+    "refresh_token",
+    "resource",
+    "scope",
+    "subject_token",
+    "subject_token_type",
+];
+
 fn yes() -> bool {
     true
 }
@@ -158,19 +202,9 @@ fn yes() -> bool {
 impl OAuth {
     /// What a type alone cannot say.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
-        let named =
-            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-        if let Some(name) = self.authorize_params.keys().find(|name| FLOW_PARAMS.contains(&name.as_str())) {
-            return Err(("authorize_params", format!("`{name}` belongs to the flow itself")));
-        }
-        if self
-            .authorize_params
-            .iter()
-            .any(|(name, value)| !named(name) || value.chars().any(char::is_control))
-        {
-            return Err(("authorize_params", "are plain names and texts of one line".into()));
-        }
-        if self.scope_param.as_deref().is_some_and(|name| !named(name) || name.is_empty()) {
+        further("authorize_params", &self.authorize_params, FLOW_PARAMS)?;
+        further("token_params", &self.token_params, GRANT_PARAMS)?;
+        if self.scope_param.as_deref().is_some_and(|name| !is_named(name) || name.is_empty()) {
             return Err(("scope_param", "must be a plain name".into()));
         }
         if let Some(pointer) = &self.token_pointer
@@ -192,8 +226,19 @@ impl OAuth {
         if self.token_accept.as_ref().is_some_and(|accept| !media(accept)) {
             return Err(("token_accept", "must be a media type".into()));
         }
+        if let Some(issuer) = &self.issuer {
+            url_template(issuer.clone()).map_err(|problem| ("issuer", problem))?;
+        }
+        if let Some(kind) = &self.subject_token_type
+            && !kind.starts_with("urn:")
+        {
+            return Err(("subject_token_type", "must be a URN of RFC 8693 3".into()));
+        }
         if let Some(account) = &self.account {
-            url_template(account.url.clone()).map_err(|problem| ("account.url", problem))?;
+            if let Some(url) = &account.url {
+                url_template(url.clone()).map_err(|problem| ("account.url", problem))?;
+            }
+            further("account.headers", &account.headers, &[])?;
             let pointers = std::iter::once(&account.id).chain(&account.label);
             if pointers.into_iter().any(|pointer| !is_pointer(pointer)) {
                 return Err(("account", "holds a text that is no JSON pointer".into()));
@@ -201,6 +246,26 @@ impl OAuth {
         }
         Ok(())
     }
+}
+
+/// Checks parameters that a definition adds to a request.
+fn further(
+    key: &'static str,
+    parameters: &BTreeMap<String, String>,
+    reserved: &[&str],
+) -> Result<(), (&'static str, String)> {
+    if let Some(name) = parameters.keys().find(|name| reserved.contains(&name.as_str())) {
+        return Err((key, format!("`{name}` belongs to the flow itself")));
+    }
+    let plain = |name: &str, value: &str| is_named(name) && !value.chars().any(char::is_control);
+    if parameters.iter().all(|(name, value)| plain(name, value)) {
+        return Ok(());
+    }
+    Err((key, "are plain names and texts of one line".into()))
+}
+
+fn is_named(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 fn is_pointer(text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! What is noted about a provider beside its connections.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -82,7 +84,48 @@ pub struct ProviderState {
     /// What went wrong, nothing secret.
     #[serde(default)]
     pub last_refresh_error: Option<String>,
+    /// Where each connection stands in being refreshed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connections: BTreeMap<String, RefreshState>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+/// Where a connection stands in being refreshed. Absent while all is well.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RefreshState {
+    /// When a refresh was begun of which no end is known, in Unix seconds: the answer may be lost.
+    #[serde(default, with = "timestamp", skip_serializing_if = "Option::is_none")]
+    pub pending_since: Option<i64>,
+    /// How many attempts have failed in a row.
+    #[serde(default)]
+    pub failures: u32,
+    /// When the last one failed, in Unix seconds.
+    #[serde(default, with = "timestamp", skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<i64>,
+    /// Before this time no further attempt is made, in Unix seconds.
+    #[serde(default, with = "timestamp", skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<i64>,
+    /// Why the last attempt failed, nothing secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl ProviderState {
+    /// Of a provider that was never refreshed.
+    pub fn new(profile: &str, provider: &str) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            profile: profile.to_owned(),
+            provider: provider.to_owned(),
+            last_refresh_at: None,
+            last_refresh_error: None,
+            connections: BTreeMap::new(),
+            rest: Map::new(),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::auth;
 use crate::config::Environment;
+use crate::local::FormKind;
 use crate::secret::Secret;
 
 use super::super::destination;
@@ -33,9 +34,21 @@ pub(super) struct Asked<'a> {
     pub(super) fields: &'a [FieldSpec],
     pub(super) environment: &'a Environment,
     pub(super) output: Output,
+    /// What an OAuth client must be registered with, where one is asked for.
+    pub(super) redirect_uri: Option<String>,
 }
 
 impl Asked<'_> {
+    /// What a page asks for.
+    pub(super) fn kind(&self, values: &Values) -> FormKind {
+        let mut missing = self.fields.iter().filter(|field| !values.contains_key(&field.name)).peekable();
+        match &self.redirect_uri {
+            Some(_) if missing.peek().is_none() => FormKind::Consent,
+            Some(_) if missing.any(|field| field.name == super::oauth::CLIENT_ID) => FormKind::OAuthClient,
+            _ => FormKind::ApiKey,
+        }
+    }
+
     /// Takes each value from its variable, then asks on a page, else at the terminal, or else reads standard input.
     /// What a page has to tell is not among `values` yet.
     pub(super) fn gather<P: Prompt>(
@@ -149,6 +162,9 @@ impl Asked<'_> {
     fn destination(&self, values: &Values) -> String {
         let definition = &self.provider.definition;
         let name = definition.display_name();
+        if let Some(redirect_uri) = &self.redirect_uri {
+            return format!("register an OAuth client at {name} with the redirect URI {redirect_uri}");
+        }
         match definition.not_routed() {
             Some(reason) => format!("the credential of {name} will be stored and sent nowhere: {reason}"),
             None => format!("the credential of {name} will be sent to {}", self.hosts(values).join(", ")),

@@ -4,19 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::auth::{self, Connection};
-use crate::local::browser::{Browser, Trust};
+use crate::auth;
+use crate::local::browser::{Browser, BrowserError, Trust};
 use crate::local::{Bridge, Form, FormKind, LocalError, Outcome, Patience, Subject, Submission};
 
 use super::super::desk::Desk;
-use super::super::destination;
 use super::super::failure::Failure;
 use super::super::interrupt::Interrupt;
 use super::LoginArgs;
 use super::input::{Asked, Values};
 
 /// How long a page waits where no time is given.
-const WAIT: Duration = Duration::from_secs(300);
+pub(super) const WAIT: Duration = Duration::from_secs(300);
 
 /// The browser of the person, when a page can be shown there.
 pub(super) struct Window<'a> {
@@ -41,6 +40,11 @@ impl<'a> Window<'a> {
     /// human wants stored.
     fn is_for_agent(&self) -> bool {
         self.browser.trust == Trust::System
+    }
+
+    /// Opens a URL of somebody else's.
+    pub(super) fn open(&self, url: &str) -> Result<(), BrowserError> {
+        self.browser.open(url)
     }
 
     /// Shows the page and waits for it. `None` when no browser can be started, which has been said.
@@ -79,11 +83,11 @@ impl<'a> Window<'a> {
                 provider: definition.name().to_owned(),
                 connection: self.connection.to_owned(),
             },
-            kind: FormKind::ApiKey,
+            kind: asked.kind(values),
             hosts: asked.hosts(values),
             stores: format!("Encrypted on this machine, in {}{profile}", config.home.display()),
             docs: definition.docs().map(str::to_owned),
-            redirect_uri: None,
+            redirect_uri: asked.redirect_uri.clone().filter(|_| asked.kind(values) == FormKind::OAuthClient),
             fields: asked.fields.iter().filter(|field| !values.contains_key(&field.name)).cloned().collect(),
             asked_by_agent: self.is_for_agent(),
         }
@@ -105,37 +109,33 @@ impl Page {
         Ok(Self { bridge, submission, deadline, interrupt })
     }
 
-    /// Stores what was typed in beside `values`. What is refused for what it is may be typed in again.
-    pub(super) fn store(
+    /// Does what was asked for, with what was typed in beside `values`, and shows what came of it. What is refused for
+    /// what it is may be typed in again.
+    pub(super) fn carried_out<T>(
         self,
         values: &Values,
-        store: &dyn Fn(Values) -> Result<Connection, auth::Error>,
-    ) -> Result<Connection, Failure> {
+        work: &dyn Fn(Values) -> Result<(T, Outcome), Failure>,
+    ) -> Result<T, Failure> {
         let Self { bridge, submission, deadline, interrupt } = self;
         let all = values.iter().chain(&submission.values);
-        let made = store(all.map(|(name, value)| (name.clone(), value.clone())).collect());
-        let outcome = match &made {
-            Ok(made) => {
-                let claims = &made.record.binding.claims;
-                let hosts = claims.iter().map(|claim| destination::stored(claim)).collect();
-                Outcome::Stored { account: None, hosts }
+        let failure = match work(all.map(|(name, value)| (name.clone(), value.clone())).collect()) {
+            Ok((done, outcome)) => {
+                submission.finish(&outcome);
+                return Ok(done);
             }
-            Err(error) => {
-                let again = matches!(error, auth::Error::AuthenticationFailed { .. });
-                Outcome::Failed { reason: error.to_string(), again }
-            }
+            Err(failure) => failure,
         };
-        submission.finish(&outcome);
-        match outcome {
-            Outcome::Failed { again: true, .. } => {
-                Self::waited(bridge, deadline, interrupt)?.store(values, store)
-            }
-            _ => Ok(made?),
+        let again = matches!(failure.cause(), Some(auth::Error::AuthenticationFailed { .. }));
+        submission.finish(&Outcome::Failed { reason: failure.message(), again });
+        if again {
+            Self::waited(bridge, deadline, interrupt)?.carried_out(values, work)
+        } else {
+            Err(failure)
         }
     }
 }
 
-fn failure(error: LocalError) -> Failure {
+pub(super) fn failure(error: LocalError) -> Failure {
     match error {
         LocalError::TimedOut | LocalError::Cancelled => auth::Error::InputCancelled.into(),
         other => anyhow::Error::from(other).into(),

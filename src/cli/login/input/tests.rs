@@ -65,6 +65,7 @@ fn gather(
         fields: &fields,
         environment: &environment,
         output: Output::new(false, true, true),
+        redirect_uri: None,
     };
     let mut values = Values::new();
     asked.gather(None, person, &mut stdin.as_bytes(), &mut values)?;

@@ -1,0 +1,352 @@
+//! `authsome login` by OAuth: an OAuth client is asked for once, then a person agrees in a browser or on another device.
+
+use std::time::{Duration, Instant};
+
+use authsome_providers::definition::ClientAuthentication;
+use authsome_providers::{FieldSpec, FlowType, Provider, ProviderDefinition};
+use serde_json::json;
+
+use crate::auth::record::ClientSource;
+use crate::auth::{self, AuthService, Challenge, ClientCredentials, LoggedIn, Login, LoginSession, Progress};
+use crate::local::{Arrived, Callback, CallbackAddress, LocalError, Loopback, Outcome, Patience, Subject};
+
+use super::super::desk::Desk;
+use super::super::failure::Failure;
+use super::super::interrupt::Interrupt;
+use super::input::{Asked, Values};
+use super::page::{self, Window};
+use super::paste::Paste;
+use super::{LoginArgs, device, gathered, stored};
+
+/// The fields in which an OAuth client is typed in.
+pub(super) const CLIENT_ID: &str = "client_id";
+const CLIENT_SECRET: &str = "client_secret";
+/// How often a wait looks whether it was cancelled.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What is asked for on the command line.
+pub(super) struct Request<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) auth: &'a AuthService,
+    pub(super) provider: &'a Provider,
+    pub(super) args: &'a LoginArgs,
+    pub(super) flow: FlowType,
+}
+
+/// A login under way.
+enum Begun {
+    /// A person has to do something, and perhaps a browser comes back here.
+    Waiting(Box<LoginSession>, Option<Callback>),
+    Done(Box<LoggedIn>),
+}
+
+/// Logs in, and returns the connection's name.
+pub(super) fn connect(request: &Request<'_>) -> Result<String, Failure> {
+    let fields = request.fields()?;
+    let asked = Asked {
+        provider: request.provider,
+        auth_type: request.flow.auth_type(),
+        fields: &fields,
+        environment: &request.desk.config().environment,
+        output: request.desk.output,
+        redirect_uri: Some(request.auth.redirect_uri(request.name())?),
+    };
+    let (values, page) = gathered(request.desk, request.args, &asked)?;
+    let had_page = page.is_some();
+    let interrupt = Interrupt::watched();
+    let begin = |values| request.begin(values, &interrupt);
+    let begun = match page {
+        Some(page) => page.carried_out(&values, &begin)?,
+        None => begin(values)?.0,
+    };
+    let made = match begun {
+        Begun::Done(made) => made,
+        Begun::Waiting(session, callback) => {
+            let wait = Waiting { request, interrupt: &interrupt, deadline: request.deadline(&session) };
+            wait.for_person(*session, callback, had_page)?
+        }
+    };
+    made.warnings.iter().for_each(|warning| request.desk.output.warn(warning));
+    Ok(made.connection.record.connection_name)
+}
+
+impl Request<'_> {
+    fn name(&self) -> &str {
+        self.definition().name()
+    }
+
+    fn definition(&self) -> &ProviderDefinition {
+        &self.provider.definition
+    }
+
+    /// What is asked for: what the definition wants, and the OAuth client unless one is at hand.
+    fn fields(&self) -> Result<Vec<FieldSpec>, Failure> {
+        let mut fields = self.auth.flow_fields(self.name(), self.flow)?;
+        let given = self.args.client_id.is_some();
+        let at_hand = !self.args.reset && !given && self.auth.client(self.name())?.is_some();
+        let registers = self.flow == FlowType::DcrPkce && !given;
+        if !at_hand && !registers {
+            fields.extend(self.client_fields());
+        }
+        Ok(fields)
+    }
+
+    fn client_fields(&self) -> Vec<FieldSpec> {
+        let definition = self.definition();
+        let field = |name: &str, label: &str, variable: Option<&str>| FieldSpec {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            secret: false,
+            env_var: variable.map(str::to_owned),
+            pattern: None,
+            hint: None,
+            default: None,
+            optional: false,
+        };
+        let id = field(CLIENT_ID, "Client ID", definition.client_id_env());
+        let way = definition.oauth().and_then(|settings| settings.client_authentication);
+        let label = if way == Some(ClientAuthentication::PrivateKeyJwt) {
+            "Private key (PEM)"
+        } else {
+            "Client secret"
+        };
+        let secret = FieldSpec {
+            secret: true,
+            // Where the definition does not say, a public client is possible.
+            optional: way.is_none(),
+            ..field(CLIENT_SECRET, label, definition.client_secret_env())
+        };
+        if way == Some(ClientAuthentication::None) { vec![id] } else { vec![id, secret] }
+    }
+
+    /// Begins the login, and takes the port that the browser comes back to.
+    fn begin(&self, mut values: Values, interrupt: &Interrupt) -> Result<(Begun, Outcome), Failure> {
+        let client = self.client(&mut values);
+        let mut session = self.auth.begin_login(&Login {
+            provider: self.name(),
+            connection: Some(self.args.connection()),
+            flow: Some(self.flow),
+            scopes: self.args.scopes.clone(),
+            client,
+            values,
+            force: self.args.force || self.args.reset,
+            reset: self.args.reset,
+            ..Login::default()
+        })?;
+        let (url, redirect_uri) = match session.challenge() {
+            Challenge::Browser { url, redirect_uri } => (url.to_owned(), Some(redirect_uri.to_owned())),
+            Challenge::Device { verification_uri, verification_uri_complete, .. } => {
+                (verification_uri_complete.unwrap_or(verification_uri).to_owned(), None)
+            }
+            _ => return self.at_once(&mut session),
+        };
+        let address = redirect_uri.as_deref().and_then(callback_address);
+        let deadline = self.deadline(&session);
+        let callback = address.map(|address| self.listen(&address, deadline, interrupt)).transpose()?;
+        Ok((Begun::Waiting(Box::new(session), callback), Outcome::Continue { url }))
+    }
+
+    fn at_once(&self, session: &mut LoginSession) -> Result<(Begun, Outcome), Failure> {
+        match self.auth.resume_login(session, None)? {
+            Progress::Connected(made) => {
+                let outcome = stored(&made.connection);
+                Ok((Begun::Done(made), outcome))
+            }
+            _ => Err(auth::Error::InputCancelled.into()),
+        }
+    }
+
+    fn client(&self, values: &mut Values) -> Option<ClientCredentials> {
+        let id = values.remove(CLIENT_ID)?;
+        let secret = values.remove(CLIENT_SECRET);
+        let variable = self.definition().client_id_env();
+        let from_variable = variable.and_then(|name| self.desk.config().environment.text(name));
+        let source = if from_variable == Some(id.expose().as_str()) {
+            ClientSource::EnvImported
+        } else {
+            ClientSource::UserSupplied
+        };
+        Some(ClientCredentials::typed(id.expose(), secret.as_ref(), source))
+    }
+
+    fn listen(
+        &self,
+        address: &CallbackAddress,
+        deadline: Instant,
+        interrupt: &Interrupt,
+    ) -> Result<Callback, Failure> {
+        let cancelled = || interrupt.happened();
+        let output = self.desk.output;
+        let port = address.port;
+        let mut waiting = || {
+            if output.is_json() {
+                output.step(&json!({"status": "waiting", "port": port}));
+            } else {
+                output.note(&format!("port {port} is in use, perhaps by another login: waiting for it"));
+            }
+        };
+        let patience = Patience { deadline, cancelled: &cancelled };
+        Callback::bind(address, self.subject(), patience, &mut waiting).map_err(page::failure)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            display_name: self.definition().display_name().to_owned(),
+            provider: self.name().to_owned(),
+            connection: self.args.connection().to_owned(),
+        }
+    }
+
+    fn deadline(&self, session: &LoginSession) -> Instant {
+        let own = match session.challenge() {
+            Challenge::Device { expires_in, .. } => expires_in,
+            _ => page::WAIT,
+        };
+        Instant::now() + self.args.timeout.map_or(own, Duration::from_secs)
+    }
+}
+
+/// The address of a loopback redirect; none for one that nothing here can answer.
+fn callback_address(redirect_uri: &str) -> Option<CallbackAddress> {
+    let rest = redirect_uri.strip_prefix("http://")?;
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    let (host, port) = authority.rsplit_once(':')?;
+    let host = if host == "localhost" { Loopback::Name } else { Loopback::Address };
+    Some(CallbackAddress { host, port: port.parse().ok()?, path: path.to_owned() })
+}
+
+/// A wait for a person, who may also give up.
+struct Waiting<'a> {
+    request: &'a Request<'a>,
+    interrupt: &'a Interrupt,
+    deadline: Instant,
+}
+
+impl Waiting<'_> {
+    fn for_person(
+        &self,
+        session: LoginSession,
+        callback: Option<Callback>,
+        had_page: bool,
+    ) -> Result<Box<LoggedIn>, Failure> {
+        match session.challenge() {
+            Challenge::Device { .. } => self.for_device(session),
+            _ => self.for_browser(session, callback, had_page),
+        }
+    }
+
+    fn for_browser(
+        &self,
+        mut session: LoginSession,
+        callback: Option<Callback>,
+        had_page: bool,
+    ) -> Result<Box<LoggedIn>, Failure> {
+        let Challenge::Browser { url, .. } = session.challenge() else {
+            return Err(auth::Error::InputCancelled.into());
+        };
+        let shown = had_page || self.show(url);
+        let paste = (callback.is_none() || !shown).then(Paste::begin);
+        self.tell(url, paste.is_some());
+        let (answer, arrived) = self.answer(&session, callback.as_ref(), paste.as_ref())?;
+        drop(paste);
+        let outcome = self.request.auth.resume_login(&mut session, Some(answer.expose()));
+        if let Some(arrived) = arrived {
+            arrived.finish(&match &outcome {
+                Ok(Progress::Connected(made)) => stored(&made.connection),
+                Err(error) if is_denial(error) => Outcome::Denied,
+                Err(error) => Outcome::Failed { reason: error.to_string(), again: false },
+                Ok(_) => Outcome::Denied,
+            });
+        }
+        match outcome? {
+            Progress::Connected(made) => Ok(made),
+            _ => Err(auth::Error::InputCancelled.into()),
+        }
+    }
+
+    /// Opens the URL in a browser; says whether one was started.
+    fn show(&self, url: &str) -> bool {
+        let Some(window) = Window::of(self.request.desk, self.request.args) else { return false };
+        match window.open(url) {
+            Ok(()) => true,
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                self.request.desk.output.note(&format!("no page can be shown: {error:#}"));
+                false
+            }
+        }
+    }
+
+    fn tell(&self, url: &str, is_pasted: bool) {
+        let output = self.request.desk.output;
+        let left = self.deadline.saturating_duration_since(Instant::now()).as_secs();
+        let agent = self.request.desk.is_inside_run();
+        match (output.is_json(), agent, is_pasted) {
+            (true, true, _) => output.step(&json!({"status": "pending", "expires_in": left})),
+            (true, ..) => output.step(&json!({"status": "pending", "auth_url": url, "expires_in": left})),
+            (_, true, _) => output.say("your human is asked in the browser"),
+            (_, _, false) => output.show(&format!("agree in your browser; if no page appears, open\n\n  {url}\n")),
+            (_, _, true) => output.show(&format!(
+                "open this in a browser, and agree:\n\n  {url}\n\nIf the browser is on another machine, it ends at a page that it cannot open: paste the address of that page here."
+            )),
+        }
+    }
+
+    /// The first answer that belongs to this login, by the browser or by the person's hand.
+    fn answer(
+        &self,
+        session: &LoginSession,
+        callback: Option<&Callback>,
+        paste: Option<&Paste>,
+    ) -> Result<(crate::secret::Secret<String>, Option<Arrived>), Failure> {
+        loop {
+            if let Some(text) = paste.and_then(Paste::taken) {
+                let text = text?;
+                if session.is_answered_by(text.expose()) {
+                    return Ok((text, None));
+                }
+                self.request
+                    .desk
+                    .output
+                    .warn("that is not the answer to this login: paste the whole address");
+            }
+            let pasted = || paste.is_some_and(Paste::has_come);
+            let cancelled = || self.interrupt.happened() || pasted();
+            let patience = Patience { deadline: self.deadline, cancelled: &cancelled };
+            let arrived = match callback {
+                Some(callback) => callback.wait(patience, &|query| session.is_answered_by(query)),
+                None => patience.passed(),
+            };
+            match arrived {
+                Ok(arrived) => return Ok((arrived.query.clone(), Some(arrived))),
+                Err(LocalError::Cancelled) if pasted() => {}
+                Err(error) => return Err(page::failure(error)),
+            }
+        }
+    }
+
+    /// Asks as often as the server allows, until the person has agreed.
+    fn for_device(&self, mut session: LoginSession) -> Result<Box<LoggedIn>, Failure> {
+        device::show(self.request.desk.output, &session.challenge());
+        let Challenge::Device { mut interval, .. } = session.challenge() else {
+            return Err(auth::Error::InputCancelled.into());
+        };
+        loop {
+            let next = Instant::now() + interval;
+            while Instant::now() < next {
+                if self.interrupt.happened() || Instant::now() >= self.deadline {
+                    return Err(auth::Error::InputCancelled.into());
+                }
+                std::thread::sleep(GLANCE);
+            }
+            match self.request.auth.resume_login(&mut session, None)? {
+                Progress::Connected(made) => return Ok(made),
+                Progress::Pending(pause) => interval = pause,
+            }
+        }
+    }
+}
+
+fn is_denial(error: &auth::Error) -> bool {
+    matches!(error, auth::Error::AuthenticationFailed { reason, .. } if reason == auth::DENIED)
+}
