@@ -123,7 +123,8 @@ impl App {
             routing.connections.clone(),
             self.config.prefer.clone(),
         );
-        let credentials = Credentials::start(source, generation, Arc::clone(&self.clock))?;
+        let identity = Identity::local(profile.name());
+        let credentials = Credentials::start(source, generation, (audit.clone(), identity.clone()))?;
         let shared = Shared {
             admission,
             credentials,
@@ -132,7 +133,7 @@ impl App {
             audit,
             settings: self.settings(routing),
             profile: profile.name().into(),
-            identity: Identity::local(profile.name()),
+            identity,
         };
         let dial: Arc<dyn Dial> = Arc::new(self.dialer(address)?);
         let tls = roots::client_config(&self.config.upstream_ca)?;

@@ -33,6 +33,7 @@ use builder::Store;
 pub use clients::ClientCredentials;
 pub use definitions::{Broken, Definitions};
 pub use ending::{Removed, Revoked};
+pub(crate) use error::chain;
 pub use error::{Cause, Error};
 pub use export::{ExportFormat, Exported};
 pub(crate) use flows::DENIED;
@@ -231,7 +232,7 @@ impl AuthService {
         Keys { profile: self.profile.name() }
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         self.clock.unix_seconds()
     }
 }

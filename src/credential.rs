@@ -11,21 +11,28 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
+use crate::audit::Audit;
+use crate::auth::{Error, Renewal};
 use crate::clock::Clock;
+use crate::identity::Identity;
 use crate::proxy::headers::Placeholders;
 use crate::routes::{Route, Routes, Standing};
 use crate::vault::GenerationReader;
 
 mod prepared;
+mod renewals;
 mod source;
 
 #[cfg(fuzzing)]
 pub(crate) use prepared::Fields;
-pub(crate) use prepared::{Prepared, RenderError};
+pub(crate) use prepared::{Prepared, RenderError, Term};
+use renewals::{Outcome, Renewals, Wait};
 pub(crate) use source::{Chosen, Connected, Source, chosen};
 
 /// The vault thread answers within this time, or the request is refused.
 const VAULT_DEADLINE: Duration = Duration::from_secs(5);
+/// A refresh is waited for so long; it goes on beyond that.
+const REFRESH_DEADLINE: Duration = Duration::from_secs(30);
 /// So many requests may wait for the vault thread.
 const QUEUE: usize = 1024;
 
@@ -36,6 +43,14 @@ pub(crate) enum CredentialError {
     NotConnected { provider: Arc<str> },
     #[error("the credential of {provider} has expired")]
     Expired { provider: Arc<str> },
+    #[error("the credential of {provider} has expired and cannot be renewed")]
+    NotRenewed {
+        provider: Arc<str>,
+        #[source]
+        source: Arc<Error>,
+    },
+    #[error("the credential of {provider} has expired, and its refresh takes too long")]
+    RenewalTimeout { provider: Arc<str> },
     #[error("the definition of {provider} asks for more than its credential was stored for")]
     BindingChanged { provider: Arc<str> },
     #[error("the credential of {provider} cannot be used: {reason}")]
@@ -55,6 +70,7 @@ impl CredentialError {
     pub(crate) fn provider(&self) -> Option<&str> {
         match self {
             Self::NotConnected { provider } | Self::Expired { provider } => Some(provider),
+            Self::NotRenewed { provider, .. } | Self::RenewalTimeout { provider } => Some(provider),
             Self::BindingChanged { provider } | Self::Unusable { provider, .. } => Some(provider),
             Self::Vault(_) | Self::VaultTimeout | Self::VaultBusy | Self::VaultStopped => None,
         }
@@ -75,6 +91,8 @@ pub(crate) struct Rules {
 pub(crate) enum Vault {
     Hit,
     Miss,
+    /// It had ended, and was renewed.
+    Renewed,
 }
 
 impl Vault {
@@ -82,7 +100,7 @@ impl Vault {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Hit => "hit",
-            Self::Miss => "miss",
+            Self::Miss | Self::Renewed => "miss",
         }
     }
 }
@@ -104,6 +122,7 @@ struct Shared {
     stale: AtomicBool,
     asks: SyncSender<Ask>,
     clock: Arc<dyn Clock>,
+    renewals: Arc<Renewals>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -117,12 +136,14 @@ impl Credentials {
     pub(crate) fn start(
         mut source: Source,
         generation: GenerationReader,
-        clock: Arc<dyn Clock>,
+        (audit, identity): (Audit, Identity),
     ) -> Result<Self, CredentialError> {
         let rules = source.rules(even(&generation)?)?;
         let (asks, queue) = sync_channel(QUEUE);
         let stale = AtomicBool::new(false);
-        let shared = Shared { rules: ArcSwap::from_pointee(rules), generation, stale, asks, clock };
+        let renewals = Arc::new(Renewals::new(source.auth(), audit, identity));
+        let (rules, clock) = (ArcSwap::from_pointee(rules), source.clock());
+        let shared = Shared { rules, generation, stale, asks, clock, renewals };
         let shared = Arc::new(shared);
         let weak = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new().name("vault".into());
@@ -169,12 +190,74 @@ impl Credentials {
         }
         let (prepared, vault) = match route.prepared.get() {
             Some(prepared) => (Arc::clone(prepared), Vault::Hit),
-            None => (self.ask(|answer| Ask::Prepare(Arc::clone(route), answer)).await?, Vault::Miss),
+            None => (self.read(route).await?, Vault::Miss),
         };
-        if prepared.expires_at.is_some_and(|at| at <= self.0.clock.unix_seconds()) {
+        let Some(term) = &prepared.term else { return Ok((prepared, vault)) };
+        let now = self.0.clock.unix_seconds();
+        if term.has_ended(now) {
+            return Ok((self.renewed(route, term).await?, Vault::Renewed));
+        }
+        if term.is_due(now) {
+            self.0.renewals.start_ahead(&route.provider, &route.connection);
+        }
+        term.use_it();
+        Ok((prepared, vault))
+    }
+
+    /// The values after their token was refused by the provider: new ones, or `None` when there are none to be had.
+    pub(crate) async fn after_refusal(
+        &self,
+        route: &Arc<Route>,
+        refused: &Prepared,
+    ) -> Option<Arc<Prepared>> {
+        let version = refused.term.as_ref()?.version?;
+        let renewal = Renewal::Refused { version };
+        let wait = self.0.renewals.start(&route.provider, &route.connection, renewal)?;
+        let renewed = ended(wait).await?.ok()?;
+        if renewed == Some(version) {
+            return None;
+        }
+        let prepared = self.read(route).await.ok()?;
+        prepared.term.as_ref().filter(|term| term.version != Some(version))?.use_it();
+        Some(prepared)
+    }
+
+    /// Waits for the refreshes under way.
+    pub(crate) fn settle(&self) {
+        self.0.renewals.settle();
+    }
+
+    /// The values of a connection whose token has ended, once it is renewed.
+    async fn renewed(&self, route: &Arc<Route>, term: &Term) -> Result<Arc<Prepared>, CredentialError> {
+        let provider = || Arc::clone(&route.provider);
+        if term.due_at.is_none() {
             return Err(CredentialError::Expired { provider: provider() });
         }
-        Ok((prepared, vault))
+        let wait = self.0.renewals.start(&route.provider, &route.connection, Renewal::WhenDue);
+        let outcome = match wait {
+            Some(wait) => ended(wait).await,
+            None => None,
+        };
+        match outcome {
+            Some(Ok(_)) => {}
+            Some(Err(source)) => return Err(not_renewed(provider(), source)),
+            None => return Err(CredentialError::RenewalTimeout { provider: provider() }),
+        }
+        let prepared = self.read(route).await?;
+        let now = self.0.clock.unix_seconds();
+        match &prepared.term {
+            Some(term) if term.has_ended(now) => Err(CredentialError::Expired { provider: provider() }),
+            Some(term) => {
+                term.use_it();
+                Ok(prepared)
+            }
+            None => Ok(prepared),
+        }
+    }
+
+    /// Has the vault thread read and render a route's values.
+    async fn read(&self, route: &Arc<Route>) -> Result<Arc<Prepared>, CredentialError> {
+        self.ask(|answer| Ask::Prepare(Arc::clone(route), answer)).await
     }
 
     async fn ask<T>(
@@ -188,6 +271,24 @@ impl Credentials {
         })?;
         let answered = tokio::time::timeout(VAULT_DEADLINE, answer).await;
         answered.map_err(|_| CredentialError::VaultTimeout)?.map_err(|_| CredentialError::VaultStopped)?
+    }
+}
+
+/// How a refresh ended; `None` when it takes too long, or its thread is gone.
+async fn ended(mut wait: Wait) -> Option<Outcome> {
+    let ended = tokio::time::timeout(REFRESH_DEADLINE, wait.wait_for(Option::is_some)).await.ok()?;
+    ended.ok()?.clone()
+}
+
+/// What a failed refresh means for a request: the connection may be gone.
+fn not_renewed(provider: Arc<str>, source: Arc<Error>) -> CredentialError {
+    match &*source {
+        Error::ConnectionNotFound { .. } | Error::CredentialMissing { .. } => {
+            CredentialError::NotConnected { provider }
+        }
+        Error::TokenExpired { .. } => CredentialError::Expired { provider },
+        Error::StoreUnavailable(_) | Error::EncryptionUnavailable(_) => CredentialError::Vault(source),
+        _ => CredentialError::NotRenewed { provider, source },
     }
 }
 

@@ -44,6 +44,7 @@ mod forward;
 pub(crate) mod headers;
 pub(crate) mod listener;
 mod pace;
+mod replay;
 mod request;
 mod response;
 mod serve;
@@ -197,6 +198,7 @@ impl Proxy {
         for thread in std::mem::take(&mut self.threads) {
             let _ = thread.join();
         }
+        self.shared.credentials.settle();
     }
 }
 

@@ -135,6 +135,11 @@ impl Routes {
         }
     }
 
+    /// Every route, some of them several times.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.exact.values().chain(self.patterns.values()).flatten()
+    }
+
     /// What to do with a tunnel to an origin. Loopback is never intercepted.
     pub(crate) fn verdict(&self, origin: &Origin) -> Verdict {
         if origin.is_loopback() {

@@ -206,6 +206,15 @@ impl Error {
         Self::AuthenticationFailed { provider: provider.to_owned(), reason: chain(error) }
     }
 
+    /// Whether only a new login helps.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::TokenExpired { .. } => true,
+            Self::RefreshFailed { source, .. } => super::refresh::is_final(&**source),
+            _ => false,
+        }
+    }
+
     /// A refused definition, by its file.
     pub fn schema(file: &str, error: DefinitionError) -> Self {
         Self::InvalidProviderSchema { file: file.to_owned(), source: error.into() }
@@ -213,7 +222,7 @@ impl Error {
 }
 
 /// An error and what lies behind it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -297,6 +297,12 @@ fn matches(one: &crate::secret::Secret<String>, other: &crate::secret::Secret<St
     one.matches(other.expose().as_bytes())
 }
 
+/// Whether what lies behind a failed refresh can be mended by a new login alone.
+pub(super) fn is_final(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let refused = matches!(cause.downcast_ref(), Some(RefreshError::Refused { .. }));
+    refused || cause.is::<failure::Rejected>()
+}
+
 /// Whether a write found another version than it expected.
 fn is_conflict(cause: &(dyn std::error::Error + 'static)) -> bool {
     let found = std::iter::successors(Some(cause), |error| error.source());

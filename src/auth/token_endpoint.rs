@@ -186,7 +186,8 @@ impl TokenEndpoint for Https {
                 .enable_all()
                 .build()
                 .map_err(EndpointError::Start)?;
-            let answer = runtime.block_on(async { tokio::time::timeout(DEADLINE, self.exchange(request)).await });
+            let answer =
+                runtime.block_on(async { tokio::time::timeout(DEADLINE, self.exchange(request)).await });
             // A name that is still being looked up is not waited for.
             runtime.shutdown_background();
             answer.unwrap_or(Err(EndpointError::Late { origin }))

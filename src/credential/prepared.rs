@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use authsome_providers::{Placement, PlacementError, Slot, SlotName};
 use http::{HeaderName, HeaderValue};
@@ -10,6 +11,7 @@ use memchr::memmem::Finder;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
+use crate::auth::record::ConnectionRecord;
 use crate::secret::Secret;
 
 /// The unreserved characters of RFC 3986 2.3 stay as they are.
@@ -38,13 +40,54 @@ pub(crate) trait Fields {
     fn secret_names(&self) -> Vec<&str>;
 }
 
+/// How long a credential is good for. Times are in seconds since 1970.
+#[derive(Debug, Default)]
+pub(crate) struct Term {
+    pub(crate) ends_at: Option<i64>,
+    /// When it should be renewed; `None` when it cannot be without a person.
+    pub(crate) due_at: Option<i64>,
+    /// Whether a refusal by the provider may be answered by renewing it.
+    pub(crate) renewable: bool,
+    /// The version of its record.
+    pub(crate) version: Option<i64>,
+    used: AtomicBool,
+}
+
+impl Term {
+    /// What a connection's record says; `None` when there is nothing to say of it.
+    pub(super) fn of(record: &ConnectionRecord, due_at: Option<i64>, version: Option<i64>) -> Option<Self> {
+        let (ends_at, renewable) = (record.expires_at, record.is_renewable());
+        let term = Self { ends_at, due_at, renewable, version, used: AtomicBool::new(false) };
+        (ends_at.is_some() || renewable).then_some(term)
+    }
+
+    pub(crate) fn has_ended(&self, now: i64) -> bool {
+        self.ends_at.is_some_and(|at| at <= now)
+    }
+
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.due_at.is_some_and(|at| at <= now)
+    }
+
+    /// Notes that it was placed in a request.
+    pub(super) fn use_it(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
 /// Header and query values, ready to be placed, and what to look for in a response.
 pub(crate) struct Prepared {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Names with percent-encoded values.
     pub(crate) query: Vec<(String, Secret<String>)>,
-    /// When the credential ends, in seconds since 1970.
-    pub(crate) expires_at: Option<i64>,
+    /// How long it is good for; `None` when it has no end.
+    pub(crate) term: Option<Term>,
     header_slots: Vec<HeaderName>,
     query_slots: Vec<String>,
     traces: Vec<Finder<'static>>,
@@ -57,12 +100,12 @@ impl Prepared {
         placement: &Placement,
         fields: &impl Fields,
         placeholder: &str,
-        expires_at: Option<i64>,
+        term: Option<Term>,
     ) -> Result<Self, RenderError> {
         let mut prepared = Self {
             headers: Vec::new(),
             query: Vec::new(),
-            expires_at,
+            term,
             header_slots: Vec::new(),
             query_slots: Vec::new(),
             traces: Vec::new(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use authsome_providers::{Claim, ProviderDefinition};
 
 use super::prepared::Fields;
-use super::{Ask, CredentialError, Prepared, Rules, Shared, even};
+use super::{Ask, CredentialError, Prepared, Rules, Shared, Term, even};
 use crate::auth::record::{ConnectionRecord, ConnectionStatus};
 use crate::auth::{AuthService, Connection, Error, Unreadable};
 use crate::clock::Clock;
@@ -23,7 +23,7 @@ const PLACEHOLDER: &str = "authsome-proxy-managed";
 
 /// What the vault thread reads from.
 pub(crate) struct Source {
-    auth: AuthService,
+    auth: Arc<AuthService>,
     clock: Arc<dyn Clock>,
     /// `--connection provider=name`, in the place of the provider's default connection.
     picks: BTreeMap<String, String>,
@@ -39,7 +39,15 @@ impl Source {
         picks: BTreeMap<String, String>,
         prefer: Vec<String>,
     ) -> Self {
-        Self { auth, clock, picks, prefer, earlier: BTreeMap::new() }
+        Self { auth: Arc::new(auth), clock, picks, prefer, earlier: BTreeMap::new() }
+    }
+
+    pub(super) fn auth(&self) -> Arc<AuthService> {
+        Arc::clone(&self.auth)
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// Reads definitions and connections.
@@ -96,7 +104,12 @@ impl Source {
             standing: self.standing(record),
             claims: today.unwrap_or_else(old),
             bound,
-            endpoints: definition.map(|definition| definition.auth_endpoints(&values)).unwrap_or_default(),
+            endpoints: definition
+                .map(|definition| definition.auth_endpoints(&values))
+                .into_iter()
+                .flatten()
+                .chain(record.binding.endpoints())
+                .collect(),
             excluded: record.binding.excluded().chain(excluded).collect(),
         }
     }
@@ -104,6 +117,7 @@ impl Source {
     fn standing(&self, record: &ConnectionRecord) -> Standing {
         match record.status_at(self.clock.unix_seconds()) {
             ConnectionStatus::Connected => Standing::Connected,
+            ConnectionStatus::Expired if record.is_renewable() => Standing::Connected,
             ConnectionStatus::Expired => Standing::Expired,
             _ => Standing::Invalid,
         }
@@ -112,13 +126,14 @@ impl Source {
     /// Renders what a route places. The record is read again and its binding checked against the route's claim.
     fn prepare(&mut self, route: &Route) -> Result<Arc<Prepared>, CredentialError> {
         let provider = || Arc::clone(&route.provider);
-        let record = match self.auth.connection(&route.provider, Some(&route.connection)) {
-            Ok(connection) => connection.record,
-            Err(Error::ConnectionNotFound { .. } | Error::CredentialMissing { .. }) => {
-                return Err(CredentialError::NotConnected { provider: provider() });
-            }
-            Err(error) => return Err(vault(error)),
-        };
+        let Connection { record, version, .. } =
+            match self.auth.connection(&route.provider, Some(&route.connection)) {
+                Ok(connection) => connection,
+                Err(Error::ConnectionNotFound { .. } | Error::CredentialMissing { .. }) => {
+                    return Err(CredentialError::NotConnected { provider: provider() });
+                }
+                Err(error) => return Err(vault(error)),
+            };
         let definition = self.auth.provider(&route.provider).map_err(vault)?.definition;
         let allowed = record.binding.claims.contains(&route.claim.to_string())
             && record.binding.placement == definition.placement(record.auth_type);
@@ -126,7 +141,8 @@ impl Source {
             return Err(CredentialError::BindingChanged { provider: provider() });
         }
         let placement = record.binding.placement.at(&route.claim);
-        let prepared = Prepared::render(placement, &record, definition.placeholder(), record.expires_at);
+        let term = Term::of(&record, self.auth.due_at(&record), version);
+        let prepared = Prepared::render(placement, &record, definition.placeholder(), term);
         let unusable = |error: super::RenderError| CredentialError::Unusable {
             provider: provider(),
             reason: error.to_string(),
@@ -266,7 +282,19 @@ pub(super) fn serve(mut source: Source, queue: &Receiver<Ask>, shared: &Weak<Sha
         }
         if looked.elapsed() >= HAND_EDITS {
             notice_edits(&source, &shared);
+            renew_ahead(&source, &shared);
             looked = Instant::now();
+        }
+    }
+}
+
+/// Renews what is used and will end soon, before a request has to wait for it.
+fn renew_ahead(source: &Source, shared: &Shared) {
+    let now = source.clock.unix_seconds();
+    for route in shared.rules.load().routes.all() {
+        let term = route.prepared.get().and_then(|prepared| prepared.term.as_ref());
+        if term.is_some_and(|term| term.is_used() && term.is_due(now)) {
+            shared.renewals.start_ahead(&route.provider, &route.connection);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Bodies on their way through: counted, never buffered, never rewritten.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -37,13 +37,36 @@ impl Progress {
 /// A request body from downstream.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Incoming,
+    content: Content,
     progress: Arc<Progress>,
+    /// What has passed, for a request that may have to be sent again.
+    kept: Option<Kept>,
 }
+
+#[derive(Debug)]
+enum Content {
+    Client(Incoming),
+    /// What was kept of one that was sent before.
+    Again(Option<Bytes>),
+}
+
+/// What has passed of a body.
+pub(crate) type Kept = Arc<Mutex<BytesMut>>;
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming) -> Self {
-        Self { incoming, progress: Arc::default() }
+        Self { content: Content::Client(incoming), progress: Arc::default(), kept: None }
+    }
+
+    /// The same body once more.
+    pub(crate) fn again(bytes: Bytes) -> Self {
+        let bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
+        Self { content: Content::Again(bytes), progress: Arc::default(), kept: None }
+    }
+
+    /// Keeps what passes from now on. The caller has seen that it is small.
+    pub(crate) fn keep(&mut self) -> Kept {
+        Arc::clone(self.kept.get_or_insert_default())
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -59,20 +82,34 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let frame = match &mut self.content {
+            Content::Client(incoming) => ready!(Pin::new(incoming).poll_frame(cx)),
+            Content::Again(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        };
         let frame = frame.map(|frame| frame.map(keep_own_trailers));
-        if let Some(Ok(frame)) = &frame {
-            self.progress.add(frame.data_ref().map_or(0, Bytes::len) as u64);
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.progress.add(data.len() as u64);
+            if let Some(kept) = &self.kept {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(data);
+            }
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.content {
+            Content::Client(incoming) => incoming.is_end_stream(),
+            Content::Again(bytes) => bytes.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.content {
+            Content::Client(incoming) => incoming.size_hint(),
+            Content::Again(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+        }
     }
 }
 

@@ -180,6 +180,15 @@ fn credential(error: &CredentialError) -> Answer {
         CredentialError::Expired { .. } => {
             plain(S::UNAUTHORIZED, "credential-expired").fix(format!("authsome login {provider} --force"))
         }
+        // Refused for good, or only for now: the cause says which command repairs it.
+        CredentialError::NotRenewed { source, .. } if source.is_final() => {
+            plain(S::UNAUTHORIZED, "credential-expired").fix(format!("authsome login {provider} --force"))
+        }
+        CredentialError::NotRenewed { .. } => plain(S::BAD_GATEWAY, "refresh-failed")
+            .fix(format!("try again later; if it stays so, authsome login {provider} --force")),
+        CredentialError::RenewalTimeout { .. } => {
+            plain(S::GATEWAY_TIMEOUT, "refresh-failed").fix("try again later")
+        }
         CredentialError::BindingChanged { .. } => plain(S::BAD_GATEWAY, "binding-changed")
             .fix(format!("check the definition, then authsome login {provider} --rebind")),
         CredentialError::Unusable { .. } => {

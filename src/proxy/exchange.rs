@@ -10,10 +10,12 @@ use crate::policy::{Decision, Permit, Question};
 use crate::proxy::Shared;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::error::Error;
-use crate::proxy::request::Inbound;
+use crate::proxy::replay::Spare;
+use crate::proxy::request::{Account, Inbound, Outbound};
 use crate::proxy::response::Answer;
 use crate::proxy::trail::Trail;
 use crate::proxy::tunnel::Terminated;
+use crate::proxy::upstream::{Reserved, ServerBody};
 use crate::routes::Route;
 
 /// Answers one request of a terminated tunnel: with the server's response, or with the reason why there is none.
@@ -43,7 +45,7 @@ async fn attempt(
     admitted: Result<Box<Inbound>, Error>,
     trail: &mut Trail,
 ) -> Result<Answer, Error> {
-    let (shared, inbound) = (&tunnel.worker.shared, admitted?);
+    let (shared, mut inbound) = (&tunnel.worker.shared, admitted?);
     let rules = shared.credentials.current().await?;
     let route = inbound.route(&rules, &shared.settings, trail)?;
     let permitted = route.map(|route| permit(shared, &inbound, route)).transpose()?;
@@ -52,15 +54,39 @@ async fn attempt(
         Some(permitted) => Some(permitted.redeem(shared, trail).await?),
         None => None,
     };
+    let spare = grant.as_ref().and_then(|grant| Spare::of(&mut inbound, grant)).map(Box::new);
     let outbound = inbound.authorize(grant.as_ref(), &rules, &shared.settings, trail)?;
     trail.sending()?;
-    let request = outbound.account();
-    let response = tunnel.pool.send(ready, outbound).await?;
-    Answer::accept(&tunnel.origin, request, response, grant)
+    let sent = Sent::over(tunnel, ready, outbound, grant).await?;
+    let sent = match spare {
+        Some(spare) if spare.is_called_for(&sent) => Box::pin(spare.replayed(tunnel, sent, trail)).await?,
+        _ => sent,
+    };
+    Answer::accept(&tunnel.origin, sent)
+}
+
+/// A request that was sent, and its response.
+pub(crate) struct Sent {
+    pub(crate) request: Account,
+    pub(crate) response: Response<ServerBody>,
+    pub(crate) grant: Option<Grant>,
+}
+
+impl Sent {
+    pub(super) async fn over(
+        tunnel: &Terminated,
+        ready: Reserved,
+        outbound: Outbound,
+        grant: Option<Grant>,
+    ) -> Result<Self, Error> {
+        let request = outbound.account();
+        let response = tunnel.pool.send(ready, outbound).await?;
+        Ok(Self { request, response, grant })
+    }
 }
 
 /// A route that policy lets this request take.
-struct Permitted {
+pub(super) struct Permitted {
     route: Arc<Route>,
     permit: Permit,
 }
@@ -68,10 +94,11 @@ struct Permitted {
 /// A permit and the credential that was read on its strength: what authorizing a request takes.
 pub(crate) struct Grant {
     _permit: Permit,
+    pub(crate) route: Arc<Route>,
     pub(crate) credential: Arc<Prepared>,
 }
 
-fn permit(shared: &Shared, inbound: &Inbound, route: Arc<Route>) -> Result<Permitted, Error> {
+pub(super) fn permit(shared: &Shared, inbound: &Inbound, route: Arc<Route>) -> Result<Permitted, Error> {
     let question = Question {
         identity: &shared.identity,
         provider: &route.provider,
@@ -90,6 +117,11 @@ impl Permitted {
     async fn redeem(self, shared: &Shared, trail: &mut Trail) -> Result<Grant, Error> {
         let found = shared.credentials.prepare(&self.route).await;
         let credential = trail.credential(&self.route, found)?;
-        Ok(Grant { _permit: self.permit, credential })
+        Ok(self.with(credential))
+    }
+
+    /// The permit with values that are at hand.
+    pub(super) fn with(self, credential: Arc<Prepared>) -> Grant {
+        Grant { _permit: self.permit, route: self.route, credential }
     }
 }

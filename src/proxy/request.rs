@@ -1,17 +1,17 @@
 //! A request on its way up: what came in, and the only thing that may go out.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use http::header::HOST;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version, request};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use crate::credential::{Prepared, Rules};
 use crate::home::{Foreign, Unsettled};
 use crate::origin::Origin;
-use crate::proxy::body::{Progress, RequestBody};
+use crate::proxy::body::{Kept, Progress, RequestBody};
 use crate::proxy::error::Error;
 use crate::proxy::exchange::Grant;
 use crate::proxy::headers::{self, Found};
@@ -19,12 +19,33 @@ use crate::proxy::settings::Settings;
 use crate::proxy::trail::{Note, Trail};
 use crate::routes::{Lookup, Route};
 
+/// A larger body is not kept, in bytes.
+const MAX_KEPT: u64 = 64 * 1024;
+
 /// A request whose names agree with its tunnel.
 pub(crate) struct Inbound {
     pub(crate) origin: Origin,
     pub(crate) head: request::Parts,
     body: RequestBody,
     upgrade: Option<OnUpgrade>,
+}
+
+/// A request that may have to be sent once more.
+pub(crate) struct Copy {
+    origin: Origin,
+    head: request::Parts,
+    kept: Kept,
+    size: u64,
+}
+
+impl Copy {
+    /// The request again; `None` while its body has not come to its end.
+    pub(crate) fn into_inbound(self) -> Option<Inbound> {
+        let body = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner)).freeze();
+        let whole = body.len() as u64 == self.size;
+        let Self { origin, head, .. } = self;
+        whole.then(|| Inbound { origin, head, body: RequestBody::again(body), upgrade: None })
+    }
 }
 
 /// A permitted request with its credential, if its route has one: all that an upstream connection takes.
@@ -58,6 +79,16 @@ impl Inbound {
         head.extensions.clear();
         headers::strip_request(&mut head.headers);
         Ok(Self { origin: origin.clone(), head, body: RequestBody::new(body), upgrade })
+    }
+
+    /// A copy that can be sent once more, when the body is small or there is none. The body is kept as it passes.
+    pub(crate) fn copy(&mut self) -> Option<Copy> {
+        let size = self.body.size_hint().exact().filter(|size| *size <= MAX_KEPT)?;
+        if self.upgrade.is_some() {
+            return None;
+        }
+        let kept = self.body.keep();
+        Some(Copy { origin: self.origin.clone(), head: self.head.clone(), kept, size })
     }
 
     /// The route, or `None` where the request goes on without a credential.

@@ -10,7 +10,7 @@ use crate::origin::Origin;
 use crate::proxy::Worker;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::error::Error;
-use crate::proxy::exchange::Grant;
+use crate::proxy::exchange::{Grant, Sent};
 use crate::proxy::headers;
 use crate::proxy::request::Account;
 use crate::proxy::trail::Trail;
@@ -26,12 +26,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Refuses what no client should see: a challenge to the proxy, or a switch of protocols that nobody asked for.
-    pub(crate) fn accept(
-        origin: &Origin,
-        request: Account,
-        response: Response<ServerBody>,
-        grant: Option<Grant>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn accept(origin: &Origin, sent: Sent) -> Result<Self, Error> {
+        let Sent { request, response, grant } = sent;
         let granted = request.upgrade.is_some() && headers::wants_websocket(response.headers());
         refuse_oddities(origin, response.status(), granted)?;
         Ok(Self { response, request, grant })

@@ -47,6 +47,8 @@ pub(crate) struct Trail {
     method: Method,
     route: Option<Arc<Route>>,
     vault: Option<Vault>,
+    /// What became of a refresh, if there was one.
+    refresh: Option<&'static str>,
     note: Option<Note>,
     injected: bool,
     status: Option<StatusCode>,
@@ -67,6 +69,7 @@ impl Trail {
             method: request.method().clone(),
             route: None,
             vault: None,
+            refresh: None,
             note: None,
             injected: false,
             status: None,
@@ -93,9 +96,19 @@ impl Trail {
         outcome: Result<(Arc<Prepared>, Vault), CredentialError>,
     ) -> Result<Arc<Prepared>, CredentialError> {
         self.route = Some(Arc::clone(route));
+        if let Err(CredentialError::NotRenewed { .. } | CredentialError::RenewalTimeout { .. }) = &outcome {
+            self.refresh = Some("failed");
+        }
         let (prepared, vault) = outcome?;
+        self.refresh = (vault == Vault::Renewed).then_some("ok");
         self.vault = Some(vault);
         Ok(prepared)
+    }
+
+    /// Notes what renewing a refused token has brought.
+    pub(crate) fn refused_token(&mut self, renewed: Option<Arc<Prepared>>) -> Option<Arc<Prepared>> {
+        self.refresh = Some(if renewed.is_some() { "replayed" } else { "failed" });
+        renewed
     }
 
     /// The provider whose route the exchange took.
@@ -148,6 +161,7 @@ impl Trail {
             host: self.tunnel.shown.as_str(),
             policy: Some("permit"),
             vault: self.vault.map(Vault::as_str),
+            refresh: self.refresh,
             injected: self.injected.then_some("yes"),
             ..Exchange::default()
         }
