@@ -196,6 +196,7 @@ async fn talk(stream: TcpStream, gate: Arc<Gate>) {
         .header_read_timeout(READING)
         .keep_alive(false)
         .max_buf_size(LIMIT)
+        .max_header_size(LIMIT)
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(LIFE, connection).await {
