@@ -51,7 +51,7 @@ impl<'a> Window<'a> {
             output.note(&format!("no page can be shown: {:#}", anyhow::Error::from(error)));
             return Ok(None);
         }
-        let url = bridge.url();
+        let (url, interrupt) = (bridge.url(), Interrupt::watched());
         match (output.is_json(), self.is_for_agent()) {
             (true, true) => output.step(&json!({"status": "pending", "expires_in": self.wait.as_secs()})),
             (true, false) => {
@@ -64,7 +64,7 @@ impl<'a> Window<'a> {
             }
         }
         let deadline = Instant::now() + self.wait;
-        Page::waited(bridge, deadline, Interrupt::watched()).map(Some)
+        Page::waited(bridge, deadline, interrupt).map(Some)
     }
 
     fn form(&self, asked: &Asked<'_>, values: &Values) -> Form {
