@@ -81,7 +81,7 @@ pub(super) fn form(form: &Form, given: &Given) -> String {
         title: format!("Connect {}", form.subject.display_name),
         form,
         docs: form.docs.as_deref().and_then(link),
-        has_gaps: form.hosts.iter().any(|host| host.contains('{')),
+        has_gaps: form.fields.iter().any(|field| stands_for(field, form)),
         rows: rows.collect(),
         failure: given.failure.as_deref().map(sentence),
         button: match form.kind {
@@ -90,6 +90,12 @@ pub(super) fn form(form: &Form, given: &Given) -> String {
             FormKind::Consent => "Continue",
         },
     })
+}
+
+/// Whether a host is known when this field is filled in.
+fn stands_for(field: &FieldSpec, form: &Form) -> bool {
+    let gap = format!("{{{}}}", field.name);
+    form.hosts.iter().any(|host| host.contains(&gap))
 }
 
 /// A lower-case fragment as a person reads it.
@@ -177,7 +183,7 @@ pub(super) fn outcome(subject: &Subject, outcome: &Outcome) -> String {
             })
         }
         Outcome::Denied => {
-            let lines = [&format!("{name} was not connected: access was denied."), AGAIN];
+            let lines = [&format!("{name} was not connected."), AGAIN];
             rendered(&Notice::new(Mood::Plain, "Access was denied", &lines))
         }
         Outcome::Failed { reason, .. } => {
@@ -186,7 +192,7 @@ pub(super) fn outcome(subject: &Subject, outcome: &Outcome) -> String {
         }
         Outcome::Continue { url } => {
             let host = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-            let line = format!("Give access to the connection “{}” there.", subject.connection);
+            let line = format!("Allow access there, and the connection “{}” is made.", subject.connection);
             let onward = Some((url.as_str(), host.unwrap_or_default()));
             rendered(&Notice { onward, ..Notice::new(Mood::Plain, format!("On to {name}"), &[&line]) })
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use authsome_providers::ProviderDefinition;
 use serde_json::json;
 
 use crate::auth::{self, Connection};
@@ -68,11 +69,7 @@ impl<'a> Window<'a> {
     }
 
     fn form(&self, asked: &Asked<'_>, values: &Values) -> Form {
-        let (config, definition) = (self.desk.config(), &asked.provider.definition);
-        let profile = match config.profile.as_str() {
-            "default" => String::new(),
-            other => format!(", profile {other}"),
-        };
+        let definition = &asked.provider.definition;
         Form {
             subject: Subject {
                 display_name: definition.display_name().to_owned(),
@@ -80,13 +77,28 @@ impl<'a> Window<'a> {
                 connection: self.connection.to_owned(),
             },
             kind: FormKind::ApiKey,
-            hosts: asked.hosts(values),
-            stores: format!("Encrypted on this machine, in {}{profile}", config.home.display()),
+            hosts: match definition.not_routed() {
+                Some(_) => Vec::new(),
+                None => asked.hosts(values),
+            },
+            stores: self.stores(definition),
             docs: definition.docs().map(str::to_owned),
             redirect_uri: None,
             fields: asked.fields.iter().filter(|field| !values.contains_key(&field.name)).cloned().collect(),
             asked_by_agent: self.is_for_agent(),
         }
+    }
+
+    fn stores(&self, definition: &ProviderDefinition) -> String {
+        let config = self.desk.config();
+        let mut text = format!("Encrypted on this machine, in {}", config.home.display());
+        if config.profile != "default" {
+            text += &format!(", profile {}", config.profile);
+        }
+        if let Some(reason) = definition.not_routed() {
+            text += &format!("; sent nowhere: {reason}");
+        }
+        text
     }
 }
 

@@ -108,7 +108,7 @@ fn after_a_failure_the_form_is_there_again_with_all_that_is_no_secret() {
         let reason = "it was refused".to_owned();
         bridge.wait(patient()).unwrap().finish(&Outcome::Failed { reason, again: true });
         let page = first.join().unwrap();
-        assert!(page.starts_with("HTTP/1.1 422 ") && page.contains("it was refused"), "{page}");
+        assert!(page.starts_with("HTTP/1.1 422 ") && page.contains("It was refused."), "{page}");
         assert!(page.contains("me@acme.test") && !page.contains("sk-1"), "{page}");
         let second = scope.spawn(|| browser.post(FILLED));
         bridge
