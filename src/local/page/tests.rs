@@ -77,7 +77,7 @@ fn only_a_link_of_https_can_be_followed() {
         let form = Form { docs: Some(docs.into()), ..asking("Acme") };
         assert!(!super::form(&form, &Given::default()).contains("<a "), "{docs}");
     }
-    let html = super::form(&asking("Acme"), &Given::default());
+    let html = form(&asking("Acme"), &Given::default());
     assert!(
         html.contains("href=\"https://docs.acme.test/Acme\"") && html.contains("at docs.acme.test<"),
         "{html}"
