@@ -43,7 +43,8 @@ fn written(definition: &ProviderDefinition) -> Vec<String> {
         Value::Array(items) => items,
         one => vec![one],
     };
-    items.iter().map(|item| item.as_str().or(item["url"].as_str()).unwrap_or_default().to_owned()).collect()
+    let text = |item: &Value| item.as_str().or(item["url"].as_str()).unwrap_or_default().to_owned();
+    items.iter().map(|item| text(item).trim_start_matches("https://").to_owned()).collect()
 }
 
 #[cfg(test)]

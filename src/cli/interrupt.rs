@@ -1,25 +1,20 @@
 //! Ctrl-C while something is waited for that is not at the terminal.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Notes Ctrl-C from its making on, instead of ending the program.
 pub(super) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Watches on a thread of its own. Where none can be had, Ctrl-C ends the program as ever.
+    /// Watches on a thread of its own. Where that cannot be had, Ctrl-C ends the program as ever.
     pub(super) fn watched() -> Self {
         let happened = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&happened);
-        let watch = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-            if let Ok(runtime) = runtime
-                && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
-            {
-                seen.store(true, Ordering::Relaxed);
-            }
-        };
-        if let Err(error) = std::thread::Builder::new().name("interrupt".to_owned()).spawn(watch) {
+        if let Err(error) = watch(Arc::clone(&happened)) {
             tracing::debug!(%error, "nobody watches for an interrupt");
         }
         Self(happened)
@@ -29,4 +24,19 @@ impl Interrupt {
     pub(super) fn happened(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// Returns when the signal no longer ends the program.
+fn watch(happened: Arc<AtomicBool>) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
+        if runtime.block_on(signals.recv()).is_some() {
+            happened.store(true, Ordering::Relaxed);
+        }
+    })?;
+    Ok(())
 }

@@ -34,6 +34,9 @@ pub(crate) struct Callback {
     server: Arc<Server>,
     site: Arc<CallbackSite>,
     knocks: Receiver<Knock>,
+    /// For tests, which let the system choose.
+    #[cfg(test)]
+    port: u16,
 }
 
 impl Callback {
@@ -48,12 +51,20 @@ impl Callback {
         waiting: &mut dyn FnMut(),
     ) -> Result<Self, LocalError> {
         let listening = listening::on(address.host, address.port, patience, waiting)?;
+        #[cfg(test)]
+        let port = listening.port;
         let authority = format!("{}:{}", address.host.host(), listening.port);
         let (sender, knocks) = sync_channel(QUEUE);
         let (path, answered) = (address.path.clone(), AtomicBool::new(false));
         let site = Arc::new(CallbackSite { path, subject, answered, sender });
         let server = Arc::new(Server::start(listening, authority, Arc::clone(&site) as _)?);
-        Ok(Self { server, site, knocks })
+        Ok(Self {
+            server,
+            site,
+            knocks,
+            #[cfg(test)]
+            port,
+        })
     }
 
     /// Waits for the redirect whose query `check` accepts; its browser then waits for [`finish`](Arrived::finish). All others

@@ -45,7 +45,7 @@ pub(super) struct Given {
 struct Row<'a> {
     spec: &'a FieldSpec,
     value: &'a str,
-    mistake: Option<&'a str>,
+    mistake: Option<String>,
     first: bool,
 }
 
@@ -61,8 +61,10 @@ struct FormPage<'a> {
     title: String,
     form: &'a Form,
     docs: Option<(&'a str, &'a str)>,
+    /// Whether a host is not complete before the form is.
+    has_gaps: bool,
     rows: Vec<Row<'a>>,
-    failure: Option<&'a str>,
+    failure: Option<String>,
     button: &'static str,
 }
 
@@ -72,21 +74,36 @@ pub(super) fn form(form: &Form, given: &Given) -> String {
     let rows = form.fields.iter().enumerate().map(|(at, spec)| Row {
         spec,
         value: given.values.get(&spec.name).or(spec.default.as_ref()).map_or("", String::as_str),
-        mistake: given.mistakes.get(&spec.name).map(String::as_str),
+        mistake: given.mistakes.get(&spec.name).map(|mistake| sentence(mistake)),
         first: at == first,
     });
     rendered(&FormPage {
         title: format!("Connect {}", form.subject.display_name),
         form,
         docs: form.docs.as_deref().and_then(link),
+        has_gaps: form.fields.iter().any(|field| stands_for(field, form)),
         rows: rows.collect(),
-        failure: given.failure.as_deref(),
+        failure: given.failure.as_deref().map(sentence),
         button: match form.kind {
             FormKind::ApiKey => "Store and connect",
             FormKind::OAuthClient => "Store and continue",
             FormKind::Consent => "Continue",
         },
     })
+}
+
+/// Whether a host is known when this field is filled in.
+fn stands_for(field: &FieldSpec, form: &Form) -> bool {
+    let gap = format!("{{{}}}", field.name);
+    form.hosts.iter().any(|host| host.contains(&gap))
+}
+
+/// A lower-case fragment as a person reads it.
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    let end = if fragment.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 /// A URL that a person may follow, with its host.
@@ -131,6 +148,7 @@ struct Notice<'a> {
     hosts: &'a [String],
     /// Where the person goes on, with its host.
     onward: Option<(&'a str, &'a str)>,
+    closing: Option<&'static str>,
     /// Whether the window may close itself.
     closes: bool,
 }
@@ -138,11 +156,12 @@ struct Notice<'a> {
 impl Notice<'_> {
     fn new(mood: Mood, title: impl Into<String>, lines: &[&str]) -> Self {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Self { title: title.into(), mood, lines, hosts: &[], onward: None, closes: false }
+        Self { title: title.into(), mood, lines, hosts: &[], onward: None, closing: None, closes: false }
     }
 }
 
-const CLOSE: &str = "You can close this window.";
+const CLOSING: Option<&str> = Some("You can close this window.");
+const AGAIN: &str = "Nothing was stored. To try again, run the command again.";
 
 /// The page of an outcome.
 pub(super) fn outcome(subject: &Subject, outcome: &Outcome) -> String {
@@ -154,32 +173,28 @@ pub(super) fn outcome(subject: &Subject, outcome: &Outcome) -> String {
                 "Stored encrypted on this machine as the connection “{}” of {}{whose}.",
                 subject.connection, subject.provider
             );
-            let lines = [stored.as_str(), CLOSE];
+            let lines = [stored.as_str()];
             let title = format!("{name} is connected");
-            rendered(&Notice { hosts, closes: true, ..Notice::new(Mood::Good, title, &lines) })
+            rendered(&Notice {
+                hosts,
+                closing: CLOSING,
+                closes: true,
+                ..Notice::new(Mood::Good, title, &lines)
+            })
         }
         Outcome::Denied => {
-            let lines = [
-                &format!("{name} was not connected: access was denied."),
-                "Nothing was stored. To try again, run the command again.",
-                CLOSE,
-            ];
+            let lines = [&format!("{name} was not connected."), AGAIN];
             rendered(&Notice::new(Mood::Plain, "Access was denied", &lines))
         }
         Outcome::Failed { reason, .. } => {
-            let lines = [reason, "Nothing was stored. To try again, run the command again.", CLOSE];
+            let lines = [&sentence(reason), AGAIN];
             rendered(&Notice::new(Mood::Bad, format!("{name} could not be connected"), &lines))
         }
         Outcome::Continue { url } => {
             let host = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-            let lines =
-                [&format!("Continue there to give access to the connection “{}”.", subject.connection)];
-            let title = format!("On to {name}");
-            let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
-            rendered(&Notice {
-                onward: Some((url, host.unwrap_or_default())),
-                ..Notice::new(Mood::Plain, title, &lines)
-            })
+            let line = format!("Allow access there, and the connection “{}” is made.", subject.connection);
+            let onward = Some((url.as_str(), host.unwrap_or_default()));
+            rendered(&Notice { onward, ..Notice::new(Mood::Plain, format!("On to {name}"), &[&line]) })
         }
     }
 }
@@ -187,7 +202,7 @@ pub(super) fn outcome(subject: &Subject, outcome: &Outcome) -> String {
 /// After the person's Cancel.
 pub(super) fn cancelled(subject: &Subject) -> String {
     let line = format!("{} was not connected, and nothing was stored.", subject.display_name);
-    rendered(&Notice { closes: true, ..Notice::new(Mood::Plain, "Cancelled", &[&line, CLOSE]) })
+    rendered(&Notice { closing: CLOSING, closes: true, ..Notice::new(Mood::Plain, "Cancelled", &[&line]) })
 }
 
 /// For a page that was used, or whose login is over.

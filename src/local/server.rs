@@ -31,9 +31,10 @@ use super::page;
 /// The longest head and the longest body, in bytes.
 const LIMIT: usize = 64 << 10;
 const MOST_HEADERS: usize = 64;
-const MOST_CONNECTIONS: usize = 16;
+/// Further ones wait in the listener's queue.
+const MOST_CONNECTIONS: usize = 32;
 /// A client has so long for a head, and again for a body.
-const READING: Duration = Duration::from_secs(10);
+const READING: Duration = Duration::from_secs(5);
 /// Nothing takes longer, the login that an answer waits for included.
 const LIFE: Duration = Duration::from_secs(300);
 /// How long the last page may take to leave.
@@ -156,11 +157,10 @@ async fn serve(listeners: Vec<TcpListener>, gate: Arc<Gate>) {
             biased;
             () = gate.ending.cancelled() => return,
             Some(_) = tasks.join_next() => {}
-            accepted = accept(&listeners) => match accepted {
-                Ok(stream) if tasks.len() < MOST_CONNECTIONS => {
+            accepted = accept(&listeners), if tasks.len() < MOST_CONNECTIONS => match accepted {
+                Ok(stream) => {
                     tasks.spawn(talk(stream, Arc::clone(&gate)));
                 }
-                Ok(_) => tracing::debug!("a local page was asked over too many connections"),
                 Err(_) => tokio::time::sleep(BREATH).await,
             },
         }
@@ -196,6 +196,7 @@ async fn talk(stream: TcpStream, gate: Arc<Gate>) {
         .header_read_timeout(READING)
         .keep_alive(false)
         .max_buf_size(LIMIT)
+        .max_header_size(LIMIT)
         .max_headers(MOST_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(LIFE, connection).await {

@@ -12,6 +12,7 @@ mod canary;
 mod catalogue;
 mod git;
 mod leaks;
+mod page;
 mod sdk;
 mod stage;
 mod support;
@@ -65,7 +66,12 @@ fn planned() -> Vec<Planned> {
         missing: row.missing(),
         run: Box::new(move || row.check()),
     });
-    clients.chain(canaries).chain(sdks).collect()
+    let visits = page::VISITS.into_iter().map(|visit| Planned {
+        name: format!("page::{}", visit.name),
+        missing: visit.missing(),
+        run: Box::new(move || visit.check()),
+    });
+    clients.chain(canaries).chain(sdks).chain(visits).collect()
 }
 
 fn print_missing(planned: &[Planned]) {

@@ -49,7 +49,8 @@ pub(crate) fn path() -> OsString {
     std::env::join_paths(own.into_iter().chain(std::env::split_paths(&inherited))).unwrap()
 }
 
-fn program(name: &str) -> Option<PathBuf> {
+/// Where a program is.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path()).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 

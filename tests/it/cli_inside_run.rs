@@ -3,10 +3,20 @@
 use crate::support::definition::{Definition, key_of};
 use crate::support::home::Home;
 
-const REFUSED: [&[&str]; 16] = [
+const REFUSED: [&[&str]; 26] = [
     &["export", "alpha"],
     &["get", "alpha", "--show-secret"],
     &["login", "alpha", "--stdin", "--force"],
+    &["login", "alpha", "--connection", "new", "--no-browser"],
+    &["login", "alpha", "--connection", "new", "--force"],
+    &["login", "alpha", "--connection", "new", "--reset"],
+    &["login", "alpha", "--connection", "new", "--flow", "api_key"],
+    &["login", "alpha", "--connection", "new", "--scopes", "a"],
+    &["login", "alpha", "--connection", "new", "--client-id", "a"],
+    &["login", "alpha", "--connection", "new", "--base-url", "https://evil.test"],
+    &["login", "alpha", "--connection", "new", "--connect-to", "api.alpha.test:443:127.0.0.1:1"],
+    &["login", "alpha", "--connection", "new", "--upstream-ca", "/evil.pem"],
+    &["login", "alpha", "--rebind"],
     &["logout", "alpha"],
     &["revoke", "alpha"],
     &["remove", "alpha"],
@@ -72,6 +82,34 @@ fn what_changes_or_reveals_something_is_refused_and_audited() {
     let refused = audit.iter().filter(|entry| entry["event"] == "refused");
     assert_eq!(refused.count(), REFUSED.len());
     assert!(audit.iter().any(|entry| entry["reason"] == "inside-run: get --show-secret"), "{audit:?}");
+}
+
+#[test]
+fn a_login_needs_a_page_that_the_agent_does_not_choose() {
+    let home = connected();
+    let block = serde_json::json!({"env_var": "BETA_KEY"});
+    home.define(&Definition::bearer("beta", "api.beta.test").with("api_key", block));
+    let noted = home.scratch().join("opened");
+    let login = |arguments: &[&str]| {
+        let mut command = home.command();
+        command.env("AUTHSOME_PROXY_MODE", "true").env("BETA_KEY", "an-agents-key");
+        command.env("BROWSER", format!("touch {}", noted.display())).arg("login").args(arguments);
+        command.output().unwrap()
+    };
+    for (arguments, human) in [
+        (&["alpha", "--connection", "new", "--timeout", "5"][..], "authsome login alpha --connection new"),
+        (&["beta"], "authsome login beta"),
+    ] {
+        let output = login(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("let your human run: {human}\n")), "{said}");
+    }
+    assert!(String::from_utf8_lossy(&login(&["alpha"]).stderr).contains("already connected"));
+    assert!(!noted.exists());
+    assert_eq!(home.run(&["get", "beta"]).status.code(), Some(5));
+    let refused = home.audit().into_iter().filter(|entry| entry["reason"] == "inside-run: login");
+    assert_eq!(refused.count(), 2);
 }
 
 #[test]

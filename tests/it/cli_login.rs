@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use nix::pty::openpty;
@@ -41,9 +41,13 @@ struct Terminal {
 
 impl Terminal {
     fn start(home: &Home, arguments: &[&str]) -> Self {
-        let pair = openpty(None, None).unwrap();
         let mut command = home.command();
         command.args(arguments);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let pair = openpty(None, None).unwrap();
         command
             .stdin(pair.slave.try_clone().unwrap())
             .stderr(pair.slave.try_clone().unwrap())
@@ -131,6 +135,32 @@ fn a_key_typed_at_a_terminal_is_masked_and_its_destination_shown_before() {
     );
     assert!(terminal.echoes(), "the terminal stays silent");
     assert_eq!(key(&home, &[]), KEY);
+}
+
+#[test]
+fn where_no_browser_can_be_started_the_terminal_asks() {
+    let home = home();
+    for browser in ["/does/not/exist", "false", "w3m"] {
+        let mut command = home.command();
+        command.env("BROWSER", browser).args(["login", "alpha", "--force"]);
+        let mut terminal = Terminal::of(command);
+        terminal.sees("no page can be shown");
+        terminal.sees("API key: ");
+        terminal.types(&format!("{KEY}\r"));
+        terminal.sees("connected");
+        assert_eq!(terminal.end().0, Some(0));
+    }
+    assert_eq!(key(&home, &[]), KEY);
+}
+
+#[test]
+fn a_person_at_a_terminal_is_told_where_the_page_is() {
+    let home = home();
+    let mut command = home.command();
+    command.env("BROWSER", "true").args(["--quiet", "login", "alpha"]);
+    let mut terminal = Terminal::of(command);
+    terminal.sees("if none appears, open http://127.0.0.1:");
+    assert!(!terminal.seen.contains("API key"), "{}", terminal.seen);
 }
 
 #[test]

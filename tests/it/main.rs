@@ -26,6 +26,7 @@ mod keep_alive;
 mod killed;
 mod limits;
 mod listener;
+mod local_page;
 mod names;
 mod news;
 mod paths;

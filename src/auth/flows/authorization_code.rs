@@ -68,6 +68,9 @@ impl Redirected {
             None => Ok(()),
             Some(_) => Err(twice()),
         };
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(FlowError::Answer("is not UTF-8"));
+        }
         let value = value.into_owned();
         match name {
             "code" => secret(&mut self.code, value),

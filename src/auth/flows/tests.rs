@@ -319,7 +319,13 @@ fn an_answer_of_another_login_is_refused_before_the_code_is_sent() {
     for answer in ["code=c", "code=c&state=", "code=c&state=STATEx", "error=access_denied"] {
         assert!(matches!(outcome(&stage, answer), Err(FlowError::State)), "{answer}");
     }
-    for answer in ["state=STATE", "code=a&code=b&state=STATE", "code=a&state=STATE&state=STATE"] {
+    for answer in [
+        "state=STATE",
+        "code=a&code=b&state=STATE",
+        "code=a&state=STATE&state=STATE",
+        "code=a&state=STATE&iss=a&iss=b",
+        "code=%ff&state=STATE",
+    ] {
         assert!(matches!(outcome(&stage, answer), Err(FlowError::Answer(_))), "{answer}");
     }
     assert!(stage.http.seen().is_empty());

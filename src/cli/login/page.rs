@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use authsome_providers::ProviderDefinition;
 use serde_json::json;
 
 use crate::auth;
@@ -55,7 +56,7 @@ impl<'a> Window<'a> {
             output.note(&format!("no page can be shown: {:#}", anyhow::Error::from(error)));
             return Ok(None);
         }
-        let url = bridge.url();
+        let (url, interrupt) = (bridge.url(), Interrupt::watched());
         match (output.is_json(), self.is_for_agent()) {
             (true, true) => output.step(&json!({"status": "pending", "expires_in": self.wait.as_secs()})),
             (true, false) => {
@@ -68,15 +69,11 @@ impl<'a> Window<'a> {
             }
         }
         let deadline = Instant::now() + self.wait;
-        Page::waited(bridge, deadline, Interrupt::watched()).map(Some)
+        Page::waited(bridge, deadline, interrupt).map(Some)
     }
 
     fn form(&self, asked: &Asked<'_>, values: &Values) -> Form {
-        let (config, definition) = (self.desk.config(), &asked.provider.definition);
-        let profile = match config.profile.as_str() {
-            "default" => String::new(),
-            other => format!(", profile {other}"),
-        };
+        let definition = &asked.provider.definition;
         Form {
             subject: Subject {
                 display_name: definition.display_name().to_owned(),
@@ -84,13 +81,28 @@ impl<'a> Window<'a> {
                 connection: self.connection.to_owned(),
             },
             kind: asked.kind(values),
-            hosts: asked.hosts(values),
-            stores: format!("Encrypted on this machine, in {}{profile}", config.home.display()),
+            hosts: match definition.not_routed() {
+                Some(_) => Vec::new(),
+                None => asked.hosts(values),
+            },
+            stores: self.stores(definition),
             docs: definition.docs().map(str::to_owned),
             redirect_uri: asked.redirect_uri.clone().filter(|_| asked.kind(values) == FormKind::OAuthClient),
             fields: asked.fields.iter().filter(|field| !values.contains_key(&field.name)).cloned().collect(),
             asked_by_agent: self.is_for_agent(),
         }
+    }
+
+    fn stores(&self, definition: &ProviderDefinition) -> String {
+        let config = self.desk.config();
+        let mut text = format!("Encrypted on this machine, in {}", config.home.display());
+        if config.profile != "default" {
+            text += &format!(", profile {}", config.profile);
+        }
+        if let Some(reason) = definition.not_routed() {
+            text += &format!("; sent nowhere: {reason}");
+        }
+        text
     }
 }
 
