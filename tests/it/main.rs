@@ -31,6 +31,8 @@ mod names;
 mod news;
 mod paths;
 mod placement;
+mod oauth_login;
+mod oauth_refresh;
 mod pool;
 mod registry;
 mod response_heads;

@@ -1,5 +1,6 @@
 //! The world around the program: a home, servers that record, clients that say exactly what they are told.
 
+pub(crate) mod account;
 pub(crate) mod answer;
 pub(crate) mod authority;
 pub(crate) mod client;
@@ -7,6 +8,7 @@ pub(crate) mod definition;
 pub(crate) mod disk;
 pub(crate) mod frames;
 pub(crate) mod home;
+pub(crate) mod issuer;
 pub(crate) mod origin;
 pub(crate) mod proxy;
 pub(crate) mod run;
