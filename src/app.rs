@@ -8,8 +8,8 @@ use std::thread::available_parallelism;
 use anyhow::{Context as _, Result};
 use authsome_ca::Ca;
 
-use crate::audit::Audit;
-use crate::auth::{AuthService, Https, OnDemand};
+use crate::audit::{self, Audit, Event, EventName};
+use crate::auth::{AuthService, Https, Observer, OnDemand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::credential::{Credentials, Source};
@@ -88,7 +88,30 @@ impl App {
             .provided_keys(self.config.provided_keys.clone())
             .clock(Arc::clone(&self.clock))
             .network(Arc::new(self.network()))
+            .observer(self.observer())
             .build()
+    }
+
+    /// Writes each refresh into the audit log, whoever asked for it.
+    fn observer(&self) -> Observer {
+        let (path, clock) = (self.config.home.clone(), Arc::clone(&self.clock));
+        Arc::new(move |record, failure| {
+            let identity = Identity::local(&record.profile);
+            let event = Event {
+                actor: Some(identity.as_str()),
+                profile: Some(&record.profile),
+                provider: Some(&record.provider),
+                connection: Some(&record.connection_name),
+                outcome: Some(if failure.is_some() { "failed" } else { "ok" }),
+                reason: failure,
+                ..Event::new(EventName::Refresh)
+            };
+            let recorded = Home::open(&path, &*clock).map_err(crate::auth::Error::from);
+            let recorded = recorded.and_then(|home| Ok(audit::append(&home, &*clock, &event)?));
+            if let Err(error) = recorded {
+                tracing::error!(%error, "a refresh is missing from the audit log");
+            }
+        })
     }
 
     /// Requests to authorization servers, dialled and verified as the configuration says.
@@ -123,8 +146,7 @@ impl App {
             routing.connections.clone(),
             self.config.prefer.clone(),
         );
-        let identity = Identity::local(profile.name());
-        let credentials = Credentials::start(source, generation, (audit.clone(), identity.clone()))?;
+        let credentials = Credentials::start(source, generation)?;
         let shared = Shared {
             admission,
             credentials,
@@ -133,7 +155,7 @@ impl App {
             audit,
             settings: self.settings(routing),
             profile: profile.name().into(),
-            identity,
+            identity: Identity::local(profile.name()),
         };
         let dial: Arc<dyn Dial> = Arc::new(self.dialer(address)?);
         let tls = roots::client_config(&self.config.upstream_ca)?;

@@ -33,7 +33,7 @@ use builder::Store;
 pub use clients::ClientCredentials;
 pub use definitions::{Broken, Definitions};
 pub use ending::{Removed, Revoked};
-pub(crate) use error::chain;
+
 pub use error::{Cause, Error};
 pub use export::{ExportFormat, Exported};
 pub(crate) use flows::DENIED;
@@ -47,6 +47,9 @@ pub use snapshot::{Connection, Snapshot, Unreadable};
 use token_endpoint::TokenEndpoint;
 pub(crate) use token_endpoint::{Https, OnDemand};
 
+/// Is told of each refresh: the connection, and why it failed if it did.
+pub(crate) type Observer = Arc<dyn Fn(&record::ConnectionRecord, Option<&str>) + Send + Sync>;
+
 /// The connections of one profile.
 pub struct AuthService {
     home: Home,
@@ -57,6 +60,7 @@ pub struct AuthService {
     fixed_definitions: bool,
     provided: ProvidedKeys,
     network: Arc<dyn TokenEndpoint>,
+    observer: Option<Observer>,
     /// The port of the redirect URI.
     callback_port: u16,
     /// A token is renewed so many seconds before its end.

@@ -11,10 +11,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use crate::audit::Audit;
 use crate::auth::{Error, Renewal};
 use crate::clock::Clock;
-use crate::identity::Identity;
 use crate::proxy::headers::Placeholders;
 use crate::routes::{Route, Routes, Standing};
 use crate::vault::GenerationReader;
@@ -133,15 +131,11 @@ impl std::fmt::Debug for Shared {
 
 impl Credentials {
     /// Reads the first rules and starts the vault thread, which ends when the last handle is dropped.
-    pub(crate) fn start(
-        mut source: Source,
-        generation: GenerationReader,
-        (audit, identity): (Audit, Identity),
-    ) -> Result<Self, CredentialError> {
+    pub(crate) fn start(mut source: Source, generation: GenerationReader) -> Result<Self, CredentialError> {
         let rules = source.rules(even(&generation)?)?;
         let (asks, queue) = sync_channel(QUEUE);
         let stale = AtomicBool::new(false);
-        let renewals = Arc::new(Renewals::new(source.auth(), audit, identity));
+        let renewals = Arc::new(Renewals::new(source.auth()));
         let (rules, clock) = (ArcSwap::from_pointee(rules), source.clock());
         let shared = Shared { rules, generation, stale, asks, clock, renewals };
         let shared = Arc::new(shared);

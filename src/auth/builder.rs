@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use authsome_providers::Registry;
 
 use super::token_endpoint::{Https, OnDemand, SetupCause, TokenEndpoint};
-use super::{AuthService, ClientCredentials, Definitions, Error, ProvidedKeys};
+use super::{AuthService, ClientCredentials, Definitions, Error, Observer, ProvidedKeys};
 use crate::clock::{Clock, SystemClock};
 use crate::dial::{Dialer, UpstreamProxies};
 use crate::home::{Home, Profile};
@@ -40,6 +40,7 @@ pub struct Builder {
     provided: ProvidedKeys,
     network: Option<Arc<dyn TokenEndpoint>>,
     clients: Vec<(String, ClientCredentials)>,
+    observer: Option<Observer>,
 }
 
 impl Builder {
@@ -106,6 +107,13 @@ impl Builder {
         self
     }
 
+    /// Who is told of each refresh.
+    #[must_use]
+    pub(crate) fn observer(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Opens home, profile and vault. A vault that does not open is no error here: definitions can be
     /// shown without it, and whatever needs it says why there is none.
     ///
@@ -136,6 +144,7 @@ impl Builder {
             definitions,
             fixed_definitions,
             provided: self.provided,
+            observer: self.observer,
             network: self.network.unwrap_or_else(|| Arc::new(OnDemand::new(direct))),
             callback_port: settings.callback_port.unwrap_or(CALLBACK_PORT),
             refresh_window: settings.refresh_window.map_or(REFRESH_WINDOW, i64::from),

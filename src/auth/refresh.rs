@@ -66,7 +66,9 @@ impl AuthService {
         if !self.is_due(&found, renewal) {
             return self.if_usable(found);
         }
-        match self.refresh(&found, &lock) {
+        let outcome = self.refresh(&found, &lock);
+        self.observe(&found.record, &outcome);
+        match outcome {
             Ok(renewed) => Ok(renewed),
             Err(RefreshError::Gone) => Err(self.missing(provider, Some(&name))?),
             Err(RefreshError::Store(error)) => self.or_still_good(found, *error),
@@ -78,6 +80,16 @@ impl AuthService {
                 let error = Error::RefreshFailed { provider: provider.into(), connection: name, source };
                 self.or_still_good(found, error)
             }
+        }
+    }
+
+    /// A pause that goes on is no refresh.
+    fn observe(&self, record: &ConnectionRecord, outcome: &Result<Connection, RefreshError>) {
+        let Some(observer) = &self.observer else { return };
+        match outcome {
+            Err(RefreshError::Paused { .. }) => {}
+            Ok(_) => observer(record, None),
+            Err(error) => observer(record, Some(&super::error::chain(error))),
         }
     }
 

@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::audit::{Audit, Event, EventName};
 use crate::auth::{AuthService, Error, Renewal};
-use crate::identity::Identity;
 
 /// So many run at once; more connections than this are not refreshed together.
 const MAX_FLIGHTS: usize = 16;
@@ -29,8 +27,6 @@ pub(super) type Wait = watch::Receiver<Option<Outcome>>;
 /// What refreshes need.
 pub(crate) struct Renewals {
     auth: Arc<AuthService>,
-    audit: Audit,
-    identity: Identity,
     state: Mutex<State>,
 }
 
@@ -41,8 +37,8 @@ struct State {
 }
 
 impl Renewals {
-    pub(super) fn new(auth: Arc<AuthService>, audit: Audit, identity: Identity) -> Self {
-        Self { auth, audit, identity, state: Mutex::default() }
+    pub(super) fn new(auth: Arc<AuthService>) -> Self {
+        Self { auth, state: Mutex::default() }
     }
 
     /// Starts a refresh, or joins the one that is under way. `None` when there are too many, or no thread can be had.
@@ -93,32 +89,8 @@ impl Renewals {
     }
 
     fn renew(&self, (provider, connection): &Key, renewal: Renewal) -> Outcome {
-        let before = self.auth.connection(provider, Some(connection)).ok().and_then(|found| found.version);
         let renewed = self.auth.renewed(provider, Some(connection), renewal);
-        let outcome = renewed.map(|found| found.version).map_err(Arc::new);
-        // A token that was renewed by somebody else meanwhile, or is good enough, is no event.
-        match &outcome {
-            Ok(version) if *version == before => {}
-            Ok(_) => self.record(provider, connection, "ok", None),
-            Err(error) => self.record(provider, connection, "failed", Some(error)),
-        }
-        outcome
-    }
-
-    fn record(&self, provider: &str, connection: &str, outcome: &str, error: Option<&Error>) {
-        let reason = error.map(|error| crate::auth::chain(error));
-        let event = Event {
-            actor: Some(self.identity.as_str()),
-            profile: Some(self.auth.profile().name()),
-            provider: Some(provider),
-            connection: Some(connection),
-            outcome: Some(outcome),
-            reason: reason.as_deref(),
-            ..Event::new(EventName::Refresh)
-        };
-        if let Err(error) = self.audit.record(&event) {
-            tracing::error!(%error, "a refresh is missing from the audit log");
-        }
+        renewed.map(|found| found.version).map_err(Arc::new)
     }
 
     /// A refresh that left the token due makes the next one wait.

@@ -61,7 +61,8 @@ impl Stage {
     /// What a browser gets that comes back with a path.
     fn callback(&self, target: &str) -> String {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", self.port).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", self.port)
+            .unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).unwrap();
         page
@@ -93,7 +94,9 @@ impl Login {
         let input = process.stdin.take();
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let (sender, steps) = std::sync::mpsc::channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         Self { process, input, steps }
     }
 
@@ -165,7 +168,10 @@ async fn a_no_ends_the_login_with_its_page_and_keeps_the_earlier_connection() {
     assert!(page.contains("Access was denied"), "{page}");
     let (code, document) = login.ended();
     assert_eq!((code, &document["error"]), (4, &Value::from("AuthenticationFailedError")), "{document}");
-    assert_eq!(stage.home.ok(&["get", "alpha", "--field", "access_token", "--show-secret"]).trim(), "at-canary-0");
+    assert_eq!(
+        stage.home.ok(&["get", "alpha", "--field", "access_token", "--show-secret"]).trim(),
+        "at-canary-0"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,7 +235,11 @@ async fn a_device_code_is_shown_and_waited_for() {
         stage.issuer.fail(yes.then_some(Fault::Say(400, "application/json", pending.into())));
         let login = stage.login(&["--flow", "device_code"]);
         let step = login.step();
-        assert_eq!((&step["user_code"], &step["status"]), (&Value::from("AB-CD"), &Value::from("pending")), "{step}");
+        assert_eq!(
+            (&step["user_code"], &step["status"]),
+            (&Value::from("AB-CD"), &Value::from("pending")),
+            "{step}"
+        );
         assert_eq!(step["verification_uri"], "https://auth.alpha.test/activate");
         stage.issuer.decide("AB-CD", yes);
         assert_eq!(login.ended().0, code);

@@ -27,7 +27,8 @@ impl Stage {
         let file = home.scratch().join("issuer-ca.pem");
         std::fs::write(&file, authority.pem()).unwrap();
         let mapping = format!("auth.alpha.test:443:127.0.0.1:{}", issuer.address.port());
-        let settings = serde_json::json!({"spec_version": 1, "upstream_ca": [file], "connect_to": [mapping]}).to_string();
+        let settings = serde_json::json!({"spec_version": 1, "upstream_ca": [file], "connect_to": [mapping]})
+            .to_string();
         std::fs::write(home.path().join("config.json"), &settings).unwrap();
         Self { home, issuer, settings }
     }
@@ -139,7 +140,11 @@ async fn a_lost_answer_is_tried_once_more_then_told_with_the_command_that_repair
         stage.issuer.fail([fault]);
         let (code, document) = stage.exported();
         assert_eq!((code, &document["error"]), (6, &Value::from("RefreshFailedError")), "{document}");
-        assert_eq!(account::record(&stage.home).status, ConnectionStatus::Connected, "it is not given up yet");
+        assert_eq!(
+            account::record(&stage.home).status,
+            ConnectionStatus::Connected,
+            "it is not given up yet"
+        );
         assert_eq!(stage.exported().0, 6);
         assert_eq!(stage.issuer.counts().refreshes, 1, "no second attempt at once");
     }
@@ -149,6 +154,13 @@ async fn a_lost_answer_is_tried_once_more_then_told_with_the_command_that_repair
 async fn a_refresh_is_a_line_of_the_audit_log_without_a_token() {
     let stage = Stage::new().await;
     assert_eq!(stage.exported().0, 0);
+    stage.issuer.fail([Fault::Say(503, "text/plain", "busy".into())]);
+    account::expire(&stage.home);
+    assert_eq!(stage.exported().0, 6);
+    let events = stage.home.audit().into_iter().filter(|event| event["event"] == "refresh");
+    let outcomes: Vec<(Value, Value)> =
+        events.map(|event| (event["outcome"].clone(), event["connection"].clone())).collect();
+    assert_eq!(outcomes, [("ok".into(), "default".into()), ("failed".into(), "default".into())]);
     let log = std::fs::read_to_string(stage.home.audit_file()).unwrap();
-    assert!(log.contains(r#""event":"export""#) && !log.contains("canary"), "{log}");
+    assert!(log.contains("503") && !log.contains("canary"), "{log}");
 }

@@ -59,7 +59,6 @@ struct State {
     /// Device codes for which somebody has decided.
     devices: BTreeMap<String, bool>,
     faults: VecDeque<Fault>,
-    lifetime: i64,
     counts: Counts,
 }
 
@@ -74,7 +73,7 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) async fn start(authority: &Authority) -> Self {
-        let state = Arc::new(Mutex::new(State { lifetime: 3600, ..State::default() }));
+        let state = Arc::new(Mutex::new(State::default()));
         let (gate, open) = watch::channel(true);
         let (arrivals, waiting) = watch::channel(0);
         let arrivals = Arc::new(arrivals);
@@ -94,14 +93,16 @@ impl Issuer {
     /// `alpha`, whose tokens come from here.
     pub(crate) fn definition() -> Definition {
         let url = |path: &str| format!("https://{HOST}{path}");
-        Definition(json!({"schema_version": 1, "name": "alpha", "display_name": "Alpha", "auth_type": "oauth2",
+        Definition(
+            json!({"schema_version": 1, "name": "alpha", "display_name": "Alpha", "auth_type": "oauth2",
             "flow": "pkce", "host_url": "api.alpha.test", "docs": "https://docs.test/",
             "oauth": {"authorization_url": url("/authorize"), "token_url": url("/token"),
                 "revocation_url": url("/revoke"), "device_authorization_url": url("/device"),
                 "registration_endpoint": url("/register"), "supports_device_flow": true, "supports_dcr": true,
                 "supports_client_credentials": true, "supports_token_exchange": true,
                 "scopes": ["read", "write"], "client_authentication": "basic"},
-            "client": {"client_id_env": "ALPHA_CLIENT_ID", "client_secret_env": "ALPHA_CLIENT_SECRET"}}))
+            "client": {"client_id_env": "ALPHA_CLIENT_ID", "client_secret_env": "ALPHA_CLIENT_SECRET"}}),
+        )
     }
 
     /// The flags by which the program finds and trusts it.
@@ -115,10 +116,6 @@ impl Issuer {
     /// The token requests from now on fail so, one each.
     pub(crate) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.state().faults.extend(faults);
-    }
-
-    pub(crate) fn lifetime(&self, seconds: i64) {
-        self.state().lifetime = seconds;
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -179,7 +176,7 @@ impl State {
         self.access.insert(access.clone());
         self.live.insert(refresh.clone());
         let answer = json!({"access_token": access, "refresh_token": refresh, "token_type": "Bearer",
-            "expires_in": self.lifetime, "scope": "read write"});
+            "expires_in": 3600, "scope": "read write"});
         (answer, refresh)
     }
 
@@ -234,8 +231,11 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<An
         }
         _ => return json_response(404, &json!({})),
     }
-    json_response(200, &json!({"device_code": "dc-canary", "user_code": "AB-CD", "interval": 1, "expires_in": 60,
-        "verification_uri": format!("https://{HOST}/activate")}))
+    json_response(
+        200,
+        &json!({"device_code": "dc-canary", "user_code": "AB-CD", "interval": 1, "expires_in": 60,
+        "verification_uri": format!("https://{HOST}/activate")}),
+    )
 }
 
 fn token(state: &Mutex<State>, head: &http::request::Parts, body: &Bytes) -> Response<AnyBody> {
