@@ -85,6 +85,10 @@ impl Callback {
                 Err(RecvTimeoutError::Disconnected) => return Err(LocalError::TimedOut),
             };
             if check(knock.query.expose()) && !self.site.answered.swap(true, Ordering::Relaxed) {
+                for late in self.knocks.try_iter() {
+                    // A browser that went away misses nothing but the page.
+                    let _ = late.reply.send(Reply::new(StatusCode::GONE, page::used()));
+                }
                 let (server, site) = (Arc::clone(&self.server), Arc::clone(&self.site));
                 return Ok(Arrived { query: knock.query, reply: knock.reply, server, site });
             }

@@ -4,6 +4,8 @@
 //! machine can read it: so the first request alone is given the page, and with it a cookie that every further one must
 //! bring. Whoever comes second sees that somebody was there.
 
+mod reading;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -12,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use authsome_providers::FieldSpec;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue};
+use http::header::{COOKIE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -20,13 +22,11 @@ use zeroize::Zeroizing;
 use super::listening;
 use super::page::{self, Given};
 use super::server::{Answer, Asked, Reply, Server, Site};
-use super::{LocalError, Outcome, Patience, Subject, encoding};
+use super::{LocalError, Outcome, Patience, Subject};
 use crate::secret::Secret;
 
 const PATH: &str = "/login/";
 const COOKIE_NAME: &str = "authsome";
-/// Before the names of fields, so that none is taken for the button.
-const FIELD: &str = "field-";
 
 /// What a form asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,58 +240,6 @@ impl FormSite {
             return Reply::new(StatusCode::GONE, page::used());
         }
         Reply::new(StatusCode::OK, page::cancelled(&self.form.subject)).last()
-    }
-
-    /// The values that were sent, checked; `None` is the person's Cancel.
-    fn read(&self, asked: &Asked) -> Result<Option<Values>, Reply> {
-        let malformed = || Reply::new(StatusCode::BAD_REQUEST, page::refused());
-        let kind = asked.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.split(';').next().map(str::trim) != Some("application/x-www-form-urlencoded") {
-            return Err(malformed());
-        }
-        let mut sent = BTreeMap::new();
-        for (name, value) in encoding::pairs(&asked.body).ok_or_else(malformed)? {
-            if sent.insert(name, value).is_some() {
-                return Err(malformed());
-            }
-        }
-        match sent.remove("do").as_deref().map(String::as_str) {
-            Some("cancel") => return Ok(None),
-            Some("store") => {}
-            _ => return Err(malformed()),
-        }
-        let values = self.taken(&mut sent);
-        if !sent.is_empty() {
-            return Err(malformed());
-        }
-        let wrong = |field: &FieldSpec| {
-            Some((field.name.clone(), field.check(values.get(&field.name)?.expose()).err()?.to_string()))
-        };
-        let mistakes: BTreeMap<String, String> = self.form.fields.iter().filter_map(wrong).collect();
-        if mistakes.is_empty() {
-            return Ok(Some(values));
-        }
-        let given = Given { mistakes, ..self.kept(&values) };
-        Err(Reply::new(StatusCode::UNPROCESSABLE_ENTITY, page::form(&self.form, &given)))
-    }
-
-    /// The value of each field, its default where nothing was given.
-    fn taken(&self, sent: &mut BTreeMap<String, Zeroizing<String>>) -> Values {
-        let value = |field: &FieldSpec| {
-            let given = sent.remove(&format!("{FIELD}{}", field.name)).unwrap_or_default();
-            let trimmed = given.trim();
-            let value =
-                if trimmed.is_empty() { field.default.as_deref().unwrap_or_default() } else { trimmed };
-            (field.name.clone(), Secret::from(value))
-        };
-        self.form.fields.iter().map(value).collect()
-    }
-
-    /// What may be shown again.
-    fn kept(&self, values: &Values) -> Given {
-        let open = self.form.fields.iter().filter(|field| !field.secret);
-        let pair = |field: &FieldSpec| Some((field.name.clone(), values.get(&field.name)?.expose().clone()));
-        Given { values: open.filter_map(pair).collect(), ..Given::default() }
     }
 
     fn phase(&self) -> Phase {

@@ -39,7 +39,7 @@ const READING: Duration = Duration::from_secs(5);
 const LIFE: Duration = Duration::from_secs(300);
 /// How long the last page may take to leave.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// After a socket could not be accepted: no descriptors are left.
+/// After a socket could not be accepted.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// A request that names our origin.
@@ -121,8 +121,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.ending.cancel();
-        // The port is free when a server is gone.
-        self.ended.wait(FAREWELL);
+        self.ended.wait(FAREWELL); // Then the port is free.
     }
 }
 
@@ -257,11 +256,10 @@ impl Gate {
     }
 
     fn is_own_form(&self, headers: &HeaderMap) -> bool {
-        let site = headers.get("sec-fetch-site");
         let origin = format!("http://{}", self.authority);
         let own_origin = only(headers, &header::ORIGIN) == Some(origin.as_str());
         let no_origin = !headers.contains_key(header::ORIGIN);
-        match site {
+        match headers.get("sec-fetch-site") {
             Some(site) => site == "same-origin" && (own_origin || no_origin),
             None => own_origin,
         }

@@ -2,14 +2,20 @@
 //!
 //! Pictures go to the folder that `AUTHSOME_SCREENSHOTS` names, else to `target/screenshots`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::support::home::Home;
+use crate::support::until;
 use crate::tools::{self, Need};
+
+/// What opens a page inside a run.
+const OPENER: &str = "/usr/bin/xdg-open";
 
 /// A login of somebody who mistypes once.
 #[derive(Clone, Copy)]
@@ -18,6 +24,8 @@ pub(crate) struct Visit {
     provider: &'static str,
     /// Whether the browser runs scripts.
     script: bool,
+    /// Whether a program inside a run asks for it.
+    inside: bool,
     wrong: &'static str,
     right: &'static str,
     /// Further fields and what is typed there.
@@ -30,6 +38,7 @@ const WITH_SCRIPT: Visit = Visit {
     name: "with-script",
     provider: "stripe",
     script: true,
+    inside: false,
     wrong: "pk_mistyped",
     right: "sk_test_5ca1ab1e0ddba11c0ffee",
     fields: &[],
@@ -37,9 +46,10 @@ const WITH_SCRIPT: Visit = Visit {
     hosts: &["api.stripe.com", "files.stripe.com"],
 };
 
-pub(crate) const VISITS: [Visit; 3] = [
+pub(crate) const VISITS: [Visit; 4] = [
     WITH_SCRIPT,
     Visit { name: "without-script", script: false, ..WITH_SCRIPT },
+    Visit { name: "inside-a-run", inside: true, ..WITH_SCRIPT },
     Visit {
         name: "several-fields",
         provider: "zendesk",
@@ -56,23 +66,54 @@ pub(crate) const VISITS: [Visit; 3] = [
 impl Visit {
     pub(crate) fn missing(&self) -> Option<String> {
         let needs = [Need::Program("chromium"), Need::Program("node"), Need::Node("puppeteer-core")];
-        needs.into_iter().find_map(Need::missing)
+        let opener = || {
+            let can = !self.inside || (Path::new(OPENER).is_file() && unshared().is_some());
+            (!can).then(|| format!("{OPENER} cannot be replaced here"))
+        };
+        needs.into_iter().find_map(Need::missing).or_else(opener)
     }
 
     pub(crate) fn check(&self) {
         let home = Home::new();
-        let mut command = home.command();
-        command.env("BROWSER", "true").args(["--json", "login", self.provider, "--timeout", "120"]);
-        let mut login = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut step = String::new();
-        let mut stderr = BufReader::new(login.stderr.take().unwrap());
-        stderr.read_line(&mut step).unwrap();
-        let url = serde_json::from_str::<Value>(&step).unwrap()["auth_url"].as_str().unwrap().to_owned();
+        let (mut login, url) = if self.inside { self.inside_a_run(&home) } else { self.outside(&home) };
         let seen = self.visit(&url, &home);
         assert!(login.wait().unwrap().success());
         self.expect(&seen);
         let stored = home.ok(&["get", self.provider, "--field", "api_key", "--show-secret"]);
         assert_eq!(stored.trim(), self.right);
+    }
+
+    fn outside(&self, home: &Home) -> (Child, String) {
+        let mut command = home.command();
+        command.env("BROWSER", "true").args(["--json", "login", self.provider, "--timeout", "120"]);
+        let mut login = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut step = String::new();
+        BufReader::new(login.stderr.as_mut().unwrap()).read_line(&mut step).unwrap();
+        let step: Value = serde_json::from_str(&step).unwrap();
+        (login, step["auth_url"].as_str().unwrap().to_owned())
+    }
+
+    /// As an agent asks, with another opener in the place of the system's. The agent is not told the URL.
+    fn inside_a_run(&self, home: &Home) -> (Child, String) {
+        let (opener, opened, said) =
+            (home.scratch().join("opener"), home.scratch().join("opened"), home.scratch().join("said"));
+        let script = format!("#!/bin/sh\nprintf '%s' \"$1\" > {0}.new && mv {0}.new {0}\n", opened.display());
+        std::fs::write(&opener, script).unwrap();
+        std::fs::set_permissions(&opener, PermissionsExt::from_mode(0o755)).unwrap();
+        let ours = home.command();
+        let mut command = unshared().unwrap();
+        command.env_clear().envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("DISPLAY", ":0").env("BROWSER", "false");
+        let script = "mount --bind \"$1\" \"$2\" && exec \"$3\" --home \"$4\" run -- \"$3\" --home \"$4\" login \"$5\"";
+        command.args(["sh", "-c", script, "sh"]).arg(&opener).arg(OPENER).arg(ours.get_program());
+        command.arg(home.path()).arg(self.provider).stdin(Stdio::null());
+        command.stdout(File::create(&said).unwrap()).stderr(File::create(&said).unwrap());
+        let login = command.spawn().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(until("the page is opened", || opened.exists()));
+        let url = std::fs::read_to_string(opened).unwrap();
+        assert!(!std::fs::read_to_string(said).unwrap().contains(&url));
+        (login, url)
     }
 
     /// What the browser shows.
@@ -97,6 +138,7 @@ impl Visit {
         assert_eq!(seen["complaints"], json!([]), "{seen}");
         let asked = seen["asked"].as_str().unwrap();
         assert!(asked.contains("Connect ") && asked.contains("Encrypted on this machine"), "{seen}");
+        assert_eq!(asked.contains("A program that runs under authsome asks"), self.inside, "{seen}");
         assert_eq!(seen["second"], 410, "another window: {seen}");
         assert_eq!(seen["mistake"], self.hint, "{seen}");
         let kept: Vec<&str> = self.fields.iter().map(|(_, value)| *value).chain([""]).collect();
@@ -108,6 +150,18 @@ impl Visit {
             assert_eq!(seen["closes"], true, "the window stays open: {seen}");
         }
     }
+}
+
+/// A command that runs another one where the mounts are its own, if that is allowed.
+fn unshared() -> Option<Command> {
+    let flags = ["--mount", "--map-root-user"];
+    (1..=flags.len()).find_map(|count| {
+        let mut command = Command::new("unshare");
+        command.args(&flags[..count]);
+        let mut trial = Command::new("unshare");
+        let tried = trial.args(&flags[..count]).arg("true").stderr(Stdio::null()).status();
+        tried.is_ok_and(|status| status.success()).then_some(command)
+    })
 }
 
 fn pictures() -> PathBuf {

@@ -77,6 +77,8 @@ fn what_changes_or_reveals_something_is_refused_and_audited() {
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert!(said.contains("refused inside a run") && !said.contains(&key_of("alpha")), "{said}");
+        // Not for want of a page.
+        assert!(!said.contains("no page"), "{said}");
     }
     let audit = home.audit();
     let refused = audit.iter().filter(|entry| entry["event"] == "refused");
