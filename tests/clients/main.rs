@@ -1,7 +1,8 @@
 //! Real clients, started by `authsome run`, against a server on loopback that stands for their APIs.
 //!
 //! `scripts/install-test-clients` installs them; nothing here uses the network. A client that is not installed is an
-//! ignored test; with the argument `missing` this program says which, why, and how many.
+//! ignored test; with the argument `missing` this program says which, why, and how many. With `matrix` it says which
+//! flow is tested against which authorization server.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests stand outside: they read the environment")]
 #![expect(clippy::print_stdout, reason = "the list of what is missing")]
@@ -10,7 +11,9 @@
 mod api;
 mod canary;
 mod catalogue;
+mod flows;
 mod git;
+mod issuers;
 mod leaks;
 mod page;
 mod sdk;
@@ -35,6 +38,10 @@ struct Planned {
 
 fn main() -> ExitCode {
     let planned = planned();
+    if std::env::args().any(|argument| argument == "matrix") {
+        flows::print_matrix();
+        return ExitCode::SUCCESS;
+    }
     if std::env::args().any(|argument| argument == "missing") {
         print_missing(&planned);
         return ExitCode::SUCCESS;
@@ -71,7 +78,12 @@ fn planned() -> Vec<Planned> {
         missing: visit.missing(),
         run: Box::new(move || visit.check()),
     });
-    clients.chain(canaries).chain(sdks).chain(visits).collect()
+    let flows = flows::cells().map(|cell| Planned {
+        name: cell.name(),
+        missing: cell.missing(),
+        run: Box::new(move || cell.check()),
+    });
+    clients.chain(canaries).chain(sdks).chain(visits).chain(flows).collect()
 }
 
 fn print_missing(planned: &[Planned]) {

@@ -12,6 +12,8 @@ pub(crate) enum Need {
     Python(&'static str),
     /// A package of Node's.
     Node(&'static str),
+    /// A file that the script puts into `target/clients`.
+    Installed(&'static str),
 }
 
 impl Need {
@@ -23,6 +25,7 @@ impl Need {
             Self::Node(name) => {
                 (installed("node_modules").join(name).is_dir(), format!("the npm package {name}"))
             }
+            Self::Installed(path) => (installed(path).exists(), path.to_owned()),
         };
         (!present).then(|| format!("{what} is not installed"))
     }
@@ -33,7 +36,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn installed(what: &str) -> PathBuf {
+pub(crate) fn installed(what: &str) -> PathBuf {
     root().join("target/clients").join(what)
 }
 

@@ -1,0 +1,362 @@
+//! Every flow against every authorization server that has it: login, refresh with rotation, revocation, refusals.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+
+use authsome::{AuthService, ConnectionRecord};
+use authsome::auth::record::{decode, encode};
+use serde_json::{Value, json};
+
+use crate::issuers::{Kind, Server};
+use crate::support::definition::Definition;
+use crate::support::home::Home;
+
+/// A flow with a kind of client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    flow: &'static str,
+    /// The client that the servers know; none where it registers itself.
+    client: &'static str,
+    authentication: &'static str,
+    servers: &'static [Kind],
+}
+
+const BOTH: &[Kind] = &[Kind::OidcProvider, Kind::Authlib];
+
+const fn row(flow: &'static str, client: &'static str, authentication: &'static str) -> Row {
+    Row { flow, client, authentication, servers: BOTH }
+}
+
+const ROWS: [Row; 12] = [
+    row("pkce", "public", "none"),
+    row("pkce", "basic", "basic"),
+    row("pkce", "post", "post"),
+    Row { servers: &[Kind::OidcProvider], ..row("pkce", "jwt", "private_key_jwt") },
+    row("device_code", "public", "none"),
+    row("device_code", "basic", "basic"),
+    row("dcr_pkce", "", "none"),
+    row("client_credentials", "basic", "basic"),
+    row("client_credentials", "post", "post"),
+    Row { servers: &[Kind::Authlib], ..row("token_exchange", "basic", "basic") },
+    Row { servers: &[Kind::Authlib], ..row("token_exchange", "post", "post") },
+    row("discovered", "", "none"),
+];
+
+/// A row at one server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell {
+    row: Row,
+    kind: Kind,
+}
+
+pub(crate) fn cells() -> impl Iterator<Item = Cell> {
+    ROWS.into_iter().flat_map(|row| row.servers.iter().map(move |kind| Cell { row, kind: *kind }))
+}
+
+/// Which flow is tested where.
+pub(crate) fn print_matrix() {
+    println!("{:20} {:16} {:14} {:14}", "flow", "client", "oidc-provider", "authlib");
+    for row in ROWS {
+        let cell = |kind: Kind| if row.servers.contains(&kind) { "tested" } else { "has none" };
+        let client = if row.client.is_empty() { "registers itself" } else { row.authentication };
+        println!("{:20} {client:16} {:14} {:14}", row.flow, cell(Kind::OidcProvider), cell(Kind::Authlib));
+    }
+}
+
+impl Cell {
+    pub(crate) fn name(&self) -> String {
+        let client = if self.row.client.is_empty() { "registered" } else { self.row.client };
+        format!("flow::{}::{}::{client}", self.kind.name(), self.row.flow)
+    }
+
+    pub(crate) fn missing(&self) -> Option<String> {
+        self.kind.missing()
+    }
+
+    pub(crate) fn check(&self) {
+        let stage = Stage::new(*self);
+        stage.refused();
+        stage.logged_in("default");
+        match self.row.flow {
+            "client_credentials" | "token_exchange" => stage.renewed_by_itself(),
+            _ => stage.rotated(),
+        }
+        stage.used();
+        stage.revoked();
+    }
+}
+
+/// A home that knows `acme`, whose tokens come from the server.
+struct Stage {
+    cell: Cell,
+    home: Home,
+    server: Server,
+}
+
+impl Stage {
+    fn new(cell: Cell) -> Self {
+        let home = Home::new();
+        let server = Server::start(cell.kind, &home.scratch());
+        home.ok(&["init"]);
+        let mut oauth = match cell.row.flow {
+            "discovered" => json!({"resource": format!("https://{}/mcp", cell.kind.host())}),
+            _ => cell.kind.endpoints(),
+        };
+        let settings = json!({"client_authentication": cell.row.authentication, "supports_dcr": true,
+            "supports_device_flow": cell.row.flow == "device_code", "supports_client_credentials": true,
+            "supports_token_exchange": true, "scopes": ["openid", "offline_access", "read"],
+            "authorize_params": {"prompt": "consent"}});
+        let own_server = cell.row.flow == "client_credentials" || cell.row.flow == "token_exchange";
+        merge(&mut oauth, settings);
+        if own_server {
+            oauth["scopes"] = json!(["read"]);
+        }
+        let flow = if cell.row.flow == "discovered" { "dcr_pkce" } else { cell.row.flow };
+        home.define(&Definition(json!({"schema_version": 1, "name": "acme", "display_name": "Acme", "auth_type": "oauth2",
+            "flow": flow, "host_url": format!("https://{}/mcp", cell.kind.host()), "docs": "https://docs.test/",
+            "oauth": oauth})));
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let config = json!({"spec_version": 1, "callback_port": port});
+        std::fs::write(home.path().join("config.json"), config.to_string()).unwrap();
+        Self { cell, home, server }
+    }
+
+    fn login(&self, connection: &str) -> Login {
+        let mut command = self.home.command();
+        command.args(["--json", "login", "acme", "--no-browser", "--connection", connection]);
+        command.args(self.server.flags());
+        let Row { client, flow, .. } = self.cell.row;
+        let mut input = String::new();
+        if !client.is_empty() && self.service().client("acme").unwrap().is_none() {
+            command.args(["--client-id", client]);
+            input = match client {
+                "jwt" => self.server.client_key.clone(),
+                "public" => String::new(),
+                _ => format!("client_secret=secret of {client}:+%\n"),
+            };
+        }
+        if flow == "token_exchange" {
+            command.arg("--stdin");
+            input = format!("{input}subject_token={}\n", self.subject_token());
+            if !input.contains("client_secret") {
+                input = input.replace("subject_token=", "");
+            }
+        } else if input.starts_with("client_secret=") {
+            input = input.replace("client_secret=", "");
+        }
+        Login::start(command, &input)
+    }
+
+    /// A token of the same server, to be exchanged.
+    fn subject_token(&self) -> String {
+        let form = "grant_type=client_credentials&scope=read";
+        let mut curl = Command::new("curl");
+        let [_, ca, _, mapping] = self.server.flags();
+        curl.args(["--silent", "--cacert", &ca, "--connect-to", &mapping, "--data", form]);
+        curl.args(["--user", "basic:secret of basic:+%", &format!("https://{}/token", self.cell.kind.host())]);
+        let answer: Value = serde_json::from_slice(&curl.output().unwrap().stdout).unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Brings a login to its end.
+    fn finish(&self, login: Login, agrees: bool) -> (i32, Value) {
+        match self.cell.row.flow {
+            "client_credentials" | "token_exchange" => {}
+            "device_code" => {
+                let code = login.step()["user_code"].as_str().unwrap().to_owned();
+                let decision = if agrees { "approve" } else { "deny" };
+                self.server.control(&format!("{decision}?user_code={code}"));
+            }
+            _ => {
+                let url = login.step()["auth_url"].as_str().unwrap().to_owned();
+                if !agrees {
+                    self.server.control("deny-next");
+                }
+                let page = self.server.browse(&url);
+                let end = if agrees { "Acme is connected" } else { "Access was denied" };
+                assert!(page.contains(end), "{page}");
+            }
+        }
+        login.ended()
+    }
+
+    /// A no is exit code 4, and nothing is connected. Where nobody is asked, the secret is wrong.
+    fn refused(&self) {
+        let (code, document) = match self.cell.row.flow {
+            "client_credentials" | "token_exchange" => {
+                let mut command = self.home.command();
+                command.args(["--json", "login", "acme", "--client-id", self.cell.row.client, "--stdin"]);
+                command.args(self.server.flags());
+                let input = match self.cell.row.flow {
+                    "token_exchange" => "subject_token=wrong\nclient_secret=wrong\n",
+                    _ => "wrong\n",
+                };
+                Login::start(command, input).ended()
+            }
+            _ => self.finish(self.login("default"), false),
+        };
+        assert_eq!((code, &document["error"]), (4, &Value::from("AuthenticationFailedError")), "{document}");
+        assert!(!self.home.run(&["get", "acme"]).status.success());
+    }
+
+    fn logged_in(&self, connection: &str) {
+        let (code, document) = self.finish(self.login(connection), true);
+        assert_eq!(code, 0, "{document}");
+        assert_eq!(self.record().scopes.unwrap_or_default().iter().filter(|scope| *scope == "read").count(), 1);
+    }
+
+    /// The token is renewed once, the old refresh token is spent, and its reuse ends the connection with the command that
+    /// repairs it.
+    fn rotated(&self) {
+        let before = self.record();
+        self.expire();
+        let (code, document) = self.export();
+        let after = self.record();
+        assert_eq!(code, 0, "{document}");
+        assert_ne!(document["ACME_ACCESS_TOKEN"], before.access_token.as_ref().unwrap().expose().as_str());
+        assert_eq!(document["ACME_ACCESS_TOKEN"], after.access_token.as_ref().unwrap().expose().as_str());
+        assert_ne!(before.refresh_token.as_ref().unwrap().expose(), after.refresh_token.as_ref().unwrap().expose());
+        assert_eq!(self.server.count("refreshed"), 1);
+        self.survives_faults();
+        self.edit(|record| record.refresh_token = before.refresh_token);
+        self.expire();
+        let (code, document) = self.export();
+        let message = document["message"].as_str().unwrap_or_default();
+        assert!(code == 6 && message.contains("authsome login acme --connection default --force"), "{document}");
+        self.home.ok(&["logout", "acme"]);
+        self.logged_in("default");
+    }
+
+    /// An endpoint that is down, redirects or answers a page costs no refresh token.
+    fn survives_faults(&self) {
+        for kind in ["unavailable", "html", "redirect"] {
+            self.expire();
+            self.server.control(&format!("fault?kind={kind}"));
+            let (code, document) = self.export();
+            assert_eq!((code, &document["error"]), (6, &Value::from("RefreshFailedError")), "{kind}: {document}");
+            self.forget_the_pause();
+        }
+        self.expire();
+        assert_eq!(self.export().0, 0, "the refresh token is as good as ever");
+    }
+
+    fn renewed_by_itself(&self) {
+        let before = self.record().access_token.unwrap();
+        self.expire();
+        let (code, document) = self.export();
+        assert_eq!(code, 0, "{document}");
+        assert_ne!(document["ACME_ACCESS_TOKEN"], before.expose().as_str());
+    }
+
+    /// The token opens the resource, through the proxy, for a client that does not hold it.
+    fn used(&self) {
+        // A token of oidc-provider is for a resource only when the resource was named.
+        if self.cell.kind == Kind::OidcProvider && self.cell.row.flow == "client_credentials" {
+            return;
+        }
+        let mut command = self.home.command();
+        command.arg("run").args(self.server.flags()).args(["--", "curl", "--silent", "--fail"]);
+        let output = command.arg(format!("https://{}/mcp", self.cell.kind.host())).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello", "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn revoked(&self) {
+        let flags = self.server.flags();
+        let arguments: Vec<&str> = ["revoke", "acme"].into_iter().chain(flags.iter().map(String::as_str)).collect();
+        self.home.ok(&arguments);
+        assert!(self.server.count("revoked") >= 1);
+        assert!(!self.home.run(&["get", "acme"]).status.success());
+        assert!(self.service().client("acme").unwrap().is_none());
+    }
+
+    fn export(&self) -> (i32, Value) {
+        let mut command = self.home.command();
+        let config = self.home.path().join("config.json");
+        let mut settings: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+        let [_, ca, _, mapping] = self.server.flags();
+        merge(&mut settings, json!({"upstream_ca": [ca], "connect_to": [mapping]}));
+        std::fs::write(&config, settings.to_string()).unwrap();
+        let output = command.args(["--json", "export", "acme"]).output().unwrap();
+        (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    fn service(&self) -> AuthService {
+        AuthService::builder().home(self.home.path()).build().unwrap()
+    }
+
+    fn record(&self) -> ConnectionRecord {
+        self.service().connection("acme", None).unwrap().record
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut ConnectionRecord)) {
+        let (key, auth) = ("profile:default:acme:connection:default", self.service());
+        let item = auth.vault().unwrap().get(key).unwrap().unwrap();
+        let mut record: ConnectionRecord = decode(key, item.value.expose()).unwrap();
+        change(&mut record);
+        auth.vault().unwrap().put(key, encode(&record)).unwrap();
+    }
+
+    fn expire(&self) {
+        self.edit(|record| {
+            record.expires_at = record.obtained_at.map(|then| then - 1);
+            record.obtained_at = record.expires_at.map(|then| then - 3600);
+        });
+    }
+
+    fn forget_the_pause(&self) {
+        self.service().vault().unwrap().delete("profile:default:acme:state").unwrap();
+    }
+}
+
+fn merge(into: &mut Value, from: Value) {
+    let more: BTreeMap<String, Value> = serde_json::from_value(from).unwrap();
+    into.as_object_mut().unwrap().extend(more);
+}
+
+/// A login under way; it is killed with the value.
+struct Login {
+    process: Child,
+    steps: std::sync::mpsc::Receiver<String>,
+}
+
+impl Login {
+    fn start(mut command: Command, input: &str) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        // A login that asks for nothing does not read its input.
+        let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let (sender, steps) = std::sync::mpsc::channel();
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { process, steps }
+    }
+
+    fn step(&self) -> Value {
+        let mut said = Vec::new();
+        loop {
+            match self.steps.recv_timeout(std::time::Duration::from_secs(20)) {
+                Ok(line) => match serde_json::from_str(&line) {
+                    Ok(step) => return step,
+                    Err(_) => said.push(line),
+                },
+                Err(_) => panic!("no step of the login, only {said:?}"),
+            }
+        }
+    }
+
+    fn ended(mut self) -> (i32, Value) {
+        let mut text = String::new();
+        self.process.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        let status = self.process.wait().unwrap();
+        (status.code().unwrap(), serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?}")))
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
