@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
-use authsome::{AuthService, ConnectionRecord};
 use authsome::auth::record::{decode, encode};
+use authsome::{AuthService, ConnectionRecord};
 use serde_json::{Value, json};
 
 use crate::issuers::{Kind, Server};
@@ -155,7 +155,11 @@ impl Stage {
         let mut curl = Command::new("curl");
         let [_, ca, _, mapping] = self.server.flags();
         curl.args(["--silent", "--cacert", &ca, "--connect-to", &mapping, "--data", form]);
-        curl.args(["--user", "basic:secret of basic:+%", &format!("https://{}/token", self.cell.kind.host())]);
+        curl.args([
+            "--user",
+            "basic:secret of basic:+%",
+            &format!("https://{}/token", self.cell.kind.host()),
+        ]);
         let answer: Value = serde_json::from_slice(&curl.output().unwrap().stdout).unwrap();
         answer["access_token"].as_str().unwrap().to_owned()
     }
@@ -204,7 +208,10 @@ impl Stage {
     fn logged_in(&self, connection: &str) {
         let (code, document) = self.finish(self.login(connection), true);
         assert_eq!(code, 0, "{document}");
-        assert_eq!(self.record().scopes.unwrap_or_default().iter().filter(|scope| *scope == "read").count(), 1);
+        assert_eq!(
+            self.record().scopes.unwrap_or_default().iter().filter(|scope| *scope == "read").count(),
+            1
+        );
     }
 
     /// The token is renewed once, the old refresh token is spent, and its reuse ends the connection with the command that
@@ -217,14 +224,20 @@ impl Stage {
         assert_eq!(code, 0, "{document}");
         assert_ne!(document["ACME_ACCESS_TOKEN"], before.access_token.as_ref().unwrap().expose().as_str());
         assert_eq!(document["ACME_ACCESS_TOKEN"], after.access_token.as_ref().unwrap().expose().as_str());
-        assert_ne!(before.refresh_token.as_ref().unwrap().expose(), after.refresh_token.as_ref().unwrap().expose());
+        assert_ne!(
+            before.refresh_token.as_ref().unwrap().expose(),
+            after.refresh_token.as_ref().unwrap().expose()
+        );
         assert_eq!(self.server.count("refreshed"), 1);
         self.survives_faults();
         self.edit(|record| record.refresh_token = before.refresh_token);
         self.expire();
         let (code, document) = self.export();
         let message = document["message"].as_str().unwrap_or_default();
-        assert!(code == 6 && message.contains("authsome login acme --connection default --force"), "{document}");
+        assert!(
+            code == 6 && message.contains("authsome login acme --connection default --force"),
+            "{document}"
+        );
         self.home.ok(&["logout", "acme"]);
         self.logged_in("default");
     }
@@ -235,7 +248,11 @@ impl Stage {
             self.expire();
             self.server.control(&format!("fault?kind={kind}"));
             let (code, document) = self.export();
-            assert_eq!((code, &document["error"]), (6, &Value::from("RefreshFailedError")), "{kind}: {document}");
+            assert_eq!(
+                (code, &document["error"]),
+                (6, &Value::from("RefreshFailedError")),
+                "{kind}: {document}"
+            );
             self.forget_the_pause();
         }
         self.expire();
@@ -259,12 +276,18 @@ impl Stage {
         let mut command = self.home.command();
         command.arg("run").args(self.server.flags()).args(["--", "curl", "--silent", "--fail"]);
         let output = command.arg(format!("https://{}/mcp", self.cell.kind.host())).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello", "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout),
+            "hello",
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn revoked(&self) {
         let flags = self.server.flags();
-        let arguments: Vec<&str> = ["revoke", "acme"].into_iter().chain(flags.iter().map(String::as_str)).collect();
+        let arguments: Vec<&str> =
+            ["revoke", "acme"].into_iter().chain(flags.iter().map(String::as_str)).collect();
         self.home.ok(&arguments);
         assert!(self.server.count("revoked") >= 1);
         assert!(!self.home.run(&["get", "acme"]).status.success());
@@ -329,7 +352,9 @@ impl Login {
         let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let (sender, steps) = std::sync::mpsc::channel();
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
         Self { process, steps }
     }
 

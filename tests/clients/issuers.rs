@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -67,7 +67,8 @@ impl Kind {
                 ("registration_endpoint", "/register"),
             ],
         };
-        let url = |(name, path): (&str, &str)| (name.to_owned(), format!("https://{}{path}", self.host()).into());
+        let url =
+            |(name, path): (&str, &str)| (name.to_owned(), format!("https://{}{path}", self.host()).into());
         Value::Object(paths.into_iter().map(url).collect())
     }
 }
@@ -76,6 +77,8 @@ impl Kind {
 pub(crate) struct Server {
     pub(crate) kind: Kind,
     process: Child,
+    /// Kept open: the server may say more.
+    _output: BufReader<ChildStdout>,
     port: u16,
     ca: PathBuf,
     folder: PathBuf,
@@ -87,7 +90,8 @@ impl Server {
     /// Starts it with a certificate that it has made for itself.
     pub(crate) fn start(kind: Kind, folder: &Path) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![kind.host().to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate =
+            CertificateParams::new(vec![kind.host().to_owned()]).unwrap().self_signed(&key).unwrap();
         let (cert_file, key_file) = (folder.join("issuer.pem"), folder.join("issuer.key"));
         std::fs::write(&cert_file, certificate.pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
@@ -95,13 +99,15 @@ impl Server {
         let mut command = command(kind, &client_key);
         command.arg("--cert").arg(&cert_file).arg("--key").arg(&key_file);
         command.args(["--issuer", &format!("https://{}", kind.host())]);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{kind:?} said {line:?}"));
         let port = u16::try_from(ready["port"].as_u64().unwrap()).unwrap();
         let (ca, folder) = (cert_file, folder.to_owned());
-        Self { kind, process, port, ca, folder, client_key: client_key.serialize_pem() }
+        Self { kind, process, _output: output, port, ca, folder, client_key: client_key.serialize_pem() }
     }
 
     /// The flags by which the program finds and trusts it.

