@@ -28,6 +28,7 @@ mod authority;
 mod demo;
 mod explain;
 mod home_ca;
+mod import;
 mod roots;
 mod run;
 mod self_test;
@@ -35,6 +36,7 @@ mod service;
 
 pub(crate) use demo::{Ending, Tale};
 pub(crate) use explain::Explanation;
+pub(crate) use import::Imported;
 pub(crate) use run::{Ran, RunOptions};
 pub(crate) use service::{Listening, ServiceOptions};
 

@@ -11,6 +11,7 @@ mod api;
 mod canary;
 mod catalogue;
 mod git;
+mod keyring;
 mod leaks;
 mod sdk;
 mod stage;
@@ -65,7 +66,12 @@ fn planned() -> Vec<Planned> {
         missing: row.missing(),
         run: Box::new(move || row.check()),
     });
-    clients.chain(canaries).chain(sdks).collect()
+    let keyrings = keyring::tests().into_iter().map(|(name, run)| Planned {
+        name: format!("keyring::{name}"),
+        missing: keyring::missing(),
+        run,
+    });
+    clients.chain(canaries).chain(sdks).chain(keyrings).collect()
 }
 
 fn print_missing(planned: &[Planned]) {
