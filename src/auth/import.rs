@@ -290,3 +290,94 @@ impl<'a> Work<'a> {
         Ok((changes, done))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::vault::SealError;
+
+    fn take(records: Vec<PythonRecord>) -> (AuthService, TakenOver, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = AuthService::builder().home(folder.path().join("home")).build().unwrap();
+        let taken = auth.take_over("default", records, &BTreeMap::new(), false).unwrap();
+        (auth, taken, folder)
+    }
+
+    fn key(rest: &str) -> String {
+        format!("profile:default:{rest}")
+    }
+
+    fn record(rest: &str, value: &Value) -> PythonRecord {
+        (key(rest), Ok(Secret::new(value.to_string().into_bytes())))
+    }
+
+    fn connection(change: &Value) -> Value {
+        let mut value = json!({
+            "schema_version": 2, "auth_type": "oauth2", "status": "connected", "access_token": "canary-token",
+            "base_url": null, "metadata": {"a": 1}, "invented_later": true,
+        });
+        for (name, changed) in change.as_object().unwrap() {
+            value[name] = changed.clone();
+        }
+        value
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_left_with_a_reason_that_holds_no_secret() {
+        let cases = [
+            ("github:connection:a", json!({"base_url": "https://github.example.com"}), "github.example.com"),
+            ("github:connection:b", json!({"base_url": "https://github.community"}), "github.community"),
+            ("github:connection:c", json!({"schema_version": 1}), "version 1"),
+            ("github:connection:d", json!({"schema_version": 3}), "version 3"),
+            ("github:connection:e", json!({"access_token": null}), "no credential"),
+            ("github:connection:f", json!({"expires_at": "canary"}), "times"),
+            ("github:connection:g", json!({"access_token": ["canary"]}), "form"),
+            ("github:connection:h", json!({"access_token": "canary\r\nHost: x"}), "github"),
+            ("github:connection:.hidden", json!({}), "name"),
+            ("github:connection:environment", json!({}), "name"),
+            ("nobody:connection:default", json!({}), "nobody"),
+            ("stripe:connection:default", json!({}), "oauth2"),
+        ];
+        let mut records: Vec<PythonRecord> =
+            cases.iter().map(|(rest, change, _)| record(rest, &connection(change))).collect();
+        records.push((key("github:connection:damaged"), Err(SealError::Tampered)));
+        records.push(record("github:invented", &json!({})));
+        records
+            .push(record("github:connection:good", &connection(&json!({"base_url": "https://github.com/"}))));
+        let (auth, taken, _folder) = take(records);
+        assert_eq!(taken.connections, [("github".to_owned(), "good".to_owned())]);
+        for (rest, _, said) in &cases {
+            let name = rest.replace(":connection:", "/");
+            let left = taken.left.iter().find(|left| left.name == name).unwrap_or_else(|| panic!("{name}"));
+            assert!(left.reason.contains(said) && !left.reason.contains("canary"), "{left:?}");
+        }
+        assert_eq!(taken.left.len(), cases.len() + 2);
+        let good = auth.connection("github", None).unwrap();
+        assert!(good.is_default && good.record.rest.is_empty() && good.record.metadata.is_empty());
+    }
+
+    #[test]
+    fn a_client_is_taken_with_the_endpoint_that_it_is_for() {
+        let client = |id: &str| json!({"schema_version": 2, "client_id": id, "client_secret": "canary"});
+        let (auth, taken, _folder) = take(vec![
+            record("github:client", &client("one")),
+            record("notion_dcr:client", &client("two")),
+            record("google:client", &json!({"schema_version": 2, "client_id": null})),
+            record("nobody:client", &client("three")),
+        ]);
+        assert_eq!(taken.clients, ["github", "notion-mcp"]);
+        assert_eq!(taken.left.len(), 1, "{:?}", taken.left);
+        let stored = |provider: &str| -> ClientRecord {
+            let key = auth.keys().client(provider);
+            let item = auth.vault().unwrap().get(&key).unwrap().unwrap();
+            super::super::record::decode(&key, item.value.expose()).unwrap()
+        };
+        let github = stored("github");
+        assert_eq!((github.client_id.as_str(), github.source), ("one", ClientSource::UserSupplied));
+        assert_eq!(github.token_url.as_deref(), Some("https://github.com/login/oauth/access_token"));
+        assert_eq!(github.client_secret.unwrap().expose(), "canary");
+        assert_eq!(stored("notion-mcp").source, ClientSource::DcrGenerated);
+    }
+}

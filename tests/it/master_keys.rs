@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::support::client::Ask;
 use crate::support::definition::{Definition, key_of};
+use crate::support::disk::Disk;
 use crate::support::home::Home;
 use crate::support::run::{Run, SHELL};
 use crate::support::world::{World, alpha_bearer};
@@ -250,6 +251,28 @@ async fn a_rekey_that_is_killed_leaves_a_key_that_opens_everything() {
         assert_eq!(home.ok(&work).trim(), "sk-work", "after {step}");
         world.ask(Version::HTTP_11, &Ask::get("/")).await.expect(200);
     }
+    home.ok(&["vault", "rekey"]);
+    assert_eq!(home.ok(&GET).trim(), key_of("alpha"));
+}
+
+#[test]
+fn a_rekey_on_a_full_disk_is_exit_7_or_succeeds_and_loses_nothing() {
+    let home = Home::new();
+    let Some(disk) = Disk::mount(&home.path()) else { return };
+    home.define(&Definition::bearer("alpha", "api.alpha.test"));
+    home.login("alpha", &key_of("alpha"));
+    let mut failed = 0;
+    for room in (0..=96).step_by(8) {
+        disk.fill(room);
+        let output = home.run(&["--json", "vault", "rekey"]);
+        disk.clear();
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(7), "{output:?}");
+            failed += 1;
+        }
+        assert_eq!(home.ok(&GET).trim(), key_of("alpha"), "with room for {room} KiB");
+    }
+    assert!(failed > 0, "the disk was never full");
     home.ok(&["vault", "rekey"]);
     assert_eq!(home.ok(&GET).trim(), key_of("alpha"));
 }
