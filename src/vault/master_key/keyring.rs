@@ -13,8 +13,6 @@ use zeroize::Zeroizing;
 use super::{MasterKey, MasterKeyError, file, refuse_if_sealed};
 use crate::home::{Home, Settings};
 
-/// The service that all entries belong to; the Python edition uses the same.
-const SERVICE: &str = "authsome";
 /// The user name of the Python edition's only entry.
 const PYTHON_ENTRY: &str = "master_key";
 
@@ -179,7 +177,10 @@ mod system {
     #[cfg(target_os = "linux")]
     use zbus_secret_service_keyring_store::Store;
 
-    use super::{KeyringError, PATIENCE, SERVICE, Zeroizing};
+    use super::{KeyringError, PATIENCE, Zeroizing};
+
+    /// The service that all entries belong to; the Python edition uses the same.
+    const SERVICE: &str = "authsome";
 
     pub(super) fn get(entry: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringError> {
         call(entry, |entry| match entry.get_secret() {
