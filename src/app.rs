@@ -30,7 +30,7 @@ mod context;
 mod demo;
 mod explain;
 mod home_ca;
-
+mod import;
 mod run;
 mod self_test;
 mod service;
@@ -38,6 +38,7 @@ mod service;
 pub use context::{Context, ContextBuilder, ProxyBuilder, ProxyHandle};
 pub(crate) use demo::{Ending, Tale};
 pub(crate) use explain::Explanation;
+pub(crate) use import::Imported;
 pub(crate) use run::{Ran, RunOptions};
 pub(crate) use service::{Listening, ServiceOptions};
 

@@ -34,6 +34,7 @@ mod run;
 mod table;
 mod terminal;
 mod time;
+mod vault;
 mod whoami;
 
 use std::ffi::OsString;
@@ -101,7 +102,7 @@ fn execute(parsed: Arguments, output: Output) -> Outcome {
 
 fn dispatch(desk: &Desk, command: Command) -> Outcome {
     match command {
-        Command::Init => init::run(desk),
+        Command::Init(args) => init::run(desk, &args),
         Command::Login(args) => login::run(desk, &args),
         Command::Run(args) => run::run(desk, &args),
         Command::List(args) => list::run(desk, &args),
@@ -119,6 +120,7 @@ fn dispatch(desk: &Desk, command: Command) -> Outcome {
         Command::Whoami => whoami::run(desk),
         Command::Doctor => doctor::run(desk),
         Command::Ca(command) => ca::run(desk, &command),
+        Command::Vault(command) => vault::run(desk, &command),
         Command::Proxy(args) => proxy::run(desk, &args),
         Command::Demo => demo::run(desk),
         Command::DemoAgent(args) => demo::act(&args, desk.output),

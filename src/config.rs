@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::auth::{ProvidedKey, ProvidedKeys};
 use crate::home::{self, EncryptionMode, Foreign, Interception, Settings, Unsettled};
 use crate::secret::Secret;
-use crate::vault::MasterKeySource;
+use crate::vault::{Ask, MasterKeySource, Passphrase};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,8 @@ pub struct Flags {
     pub ambiguous: Option<Unsettled>,
     /// `--foreign`
     pub foreign: Option<Foreign>,
+    /// `init --encryption`
+    pub encryption: Option<EncryptionMode>,
 }
 
 /// The proxy that our own outgoing connections take, as the parent's environment has it.
@@ -155,6 +157,8 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
+    /// Where a passphrase comes from, should one be needed.
+    pub passphrase: Passphrase,
     /// Keys that the environment provides.
     pub provided_keys: ProvidedKeys,
     /// Whether this process is a descendant of a run, by `AUTHSOME_PROXY_MODE`.
@@ -185,6 +189,18 @@ pub struct Config {
     pub environment: Environment,
 }
 
+impl Config {
+    /// Lets a person be asked for a passphrase that no file gives.
+    #[must_use]
+    pub fn asking(mut self, ask: Ask) -> Self {
+        self.passphrase = self.passphrase.asking(ask);
+        if matches!(self.master_key, MasterKeySource::Passphrase(_)) {
+            self.master_key = MasterKeySource::Passphrase(self.passphrase.clone());
+        }
+        self
+    }
+}
+
 /// Reads everything. Creates nothing.
 ///
 /// # Errors
@@ -198,6 +214,8 @@ pub fn load(flags: Flags, strings: &dyn Strings) -> Result<Config, Error> {
         .or_else(|| environment.text("AUTHSOME_PROFILE").map(str::to_owned))
         .unwrap_or(settings.default_profile);
     home::check_name("profile", &profile)?;
+    let mode = flags.encryption.unwrap_or(settings.encryption.mode);
+    let passphrase = Passphrase::in_file(environment.path("AUTHSOME_PASSPHRASE_FILE"));
     let trust_from_file = [
         ("upstream_ca", flags.upstream_ca.is_empty() && !settings.upstream_ca.is_empty()),
         ("connect_to", flags.connect_to.is_empty() && !settings.connect_to.is_empty()),
@@ -209,7 +227,8 @@ pub fn load(flags: Flags, strings: &dyn Strings) -> Result<Config, Error> {
         no_color: flags.no_color || environment.raw("NO_COLOR").is_some(),
         verbose: flags.verbose,
         log_file: log_file(flags.log_file, &home),
-        master_key: master_key(&environment, settings.encryption.mode)?,
+        master_key: master_key(&environment)?.unwrap_or_else(|| MasterKeySource::of_mode(mode, &passphrase)),
+        passphrase,
         provided_keys: provided_keys(&environment),
         inside_run: environment.raw("AUTHSOME_PROXY_MODE").is_some_and(|value| value != "false"),
         runtime_folder: environment.path("XDG_RUNTIME_DIR"),
@@ -243,20 +262,17 @@ fn log_file(flag: Option<PathBuf>, home: &std::path::Path) -> Option<PathBuf> {
     }
 }
 
-fn master_key(environment: &Environment, mode: EncryptionMode) -> Result<MasterKeySource, Error> {
+/// The key that the environment gives.
+fn master_key(environment: &Environment) -> Result<Option<MasterKeySource>, Error> {
     let file = environment.path("AUTHSOME_MASTER_KEY_FILE");
     match (environment.raw("AUTHSOME_MASTER_KEY"), file) {
         (Some(_), Some(_)) => Err(Error::TwoMasterKeys),
         (Some(value), None) => {
             let text = value.to_str().ok_or(Error::NotText("AUTHSOME_MASTER_KEY"))?;
-            Ok(MasterKeySource::Environment(text.into()))
+            Ok(Some(MasterKeySource::Environment(text.into())))
         }
-        (None, Some(path)) => Ok(MasterKeySource::EnvironmentFile(path)),
-        (None, None) => Ok(match mode {
-            EncryptionMode::LocalKey => MasterKeySource::File,
-            EncryptionMode::Keyring => MasterKeySource::Keyring,
-            EncryptionMode::Passphrase => MasterKeySource::Passphrase,
-        }),
+        (None, Some(path)) => Ok(Some(MasterKeySource::EnvironmentFile(path))),
+        (None, None) => Ok(None),
     }
 }
 

@@ -15,10 +15,10 @@ use std::time::Duration;
 use crate::clock::Clock;
 use files::{FileError, FileLock};
 pub use profile::{Profile, ProfileMetadata};
-pub use settings::{Encryption, EncryptionMode, Foreign, Interception, Settings, Unsettled};
+pub use settings::{Derivation, Encryption, EncryptionMode, Foreign, Interception, Settings, Unsettled};
 
-/// The store format that this program reads and writes. Format 1 is the Python edition's.
-pub const FORMAT: u32 = 2;
+/// The store format that this program reads and writes. Formats 1 and 2 are the Python edition's (0.1.x and 0.2.x).
+pub const FORMAT: u32 = 3;
 
 /// How long a lock that is only ever held for a moment is waited for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -171,7 +171,15 @@ impl Home {
 
     /// Changes `config.json` under the home's lock.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Error> {
-        let _lock = self.lock()?;
+        self.change_settings_under(&self.lock()?, change)
+    }
+
+    /// As [`change_settings`](Self::change_settings), for whoever holds the home's lock.
+    pub fn change_settings_under(
+        &self,
+        _lock: &FileLock,
+        change: impl FnOnce(&mut Settings),
+    ) -> Result<(), Error> {
         let mut settings = self.settings()?;
         change(&mut settings);
         check_name("default_profile", &settings.default_profile)?;
@@ -216,7 +224,7 @@ impl Home {
             return Ok(None);
         };
         match String::from_utf8_lossy(&content).trim() {
-            "1" => Err(Error::PythonHome(self.root.clone())),
+            "1" | "2" => Err(Error::PythonHome(self.root.clone())),
             text if text == FORMAT.to_string() => Ok(Some(FORMAT)),
             text => Err(Error::UnknownVersion { path: self.root.clone(), found: text.to_owned() }),
         }

@@ -4,7 +4,7 @@ pub(crate) mod child;
 pub(crate) mod environment;
 pub(crate) mod folder;
 mod kernel;
-pub(crate) use kernel::blank_variable;
+pub(crate) use kernel::{blank_variable, exchange};
 pub(crate) mod shims;
 
 use std::path::Path;

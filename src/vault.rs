@@ -8,6 +8,8 @@ mod backend;
 mod data_keys;
 mod generation;
 mod master_key;
+mod python;
+mod rekey;
 mod seal;
 mod sqlite;
 
@@ -20,7 +22,11 @@ use crate::secret::Secret;
 pub use backend::{Backend, BackendError, Cause, Expected, MemoryBackend, Stored, Write};
 use data_keys::DataKeys;
 pub use generation::{GenerationError, GenerationReader, is_unsettled};
-pub use master_key::{MasterKey, MasterKeyError, MasterKeySource};
+pub use master_key::{
+    Ask, Asked, Keyring, KeyringError, MasterKey, MasterKeyError, MasterKeySource, Passphrase, choose,
+};
+pub use python::{PythonDefinitions, PythonHome, PythonHomeError, PythonProfile, PythonRecord};
+pub use rekey::{RekeyError, Rekeyed, rekey};
 pub use seal::SealError;
 use seal::SealingKey;
 pub use sqlite::SqliteBackend;
@@ -98,6 +104,13 @@ impl Change {
         self.expected = expected;
         self
     }
+
+    fn sealed(self, by: &SealingKey) -> Result<Write, VaultError> {
+        let Self { key, value, expected } = self;
+        let value = value.map(|value| by.seal(&key, value.expose())).transpose();
+        let value = value.map_err(|source| VaultError::Sealing { key: key.clone(), source })?;
+        Ok(Write { key, value, expected })
+    }
 }
 
 /// The sealed records of one profile. Calls block; clone the [`Arc`] around it to share it.
@@ -133,6 +146,11 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let keys = DataKeys::open(&*backend, SealingKey::named_by_digest(master.bytes()))?;
         Ok(Self { backend, keys, profile })
+    }
+
+    /// Says how the master key is read again, should another have taken its place; `None` is no key.
+    pub fn renew_by(&self, renewal: impl Fn() -> Option<MasterKey> + Send + Sync + 'static) {
+        self.keys.renew_by(Box::new(renewal));
     }
 
     /// Reads a record.
@@ -218,15 +236,10 @@ impl Vault {
     }
 
     fn seal(&self, change: Change) -> Result<Write, VaultError> {
-        let Change { key, value, expected } = change;
-        let value = match value {
-            None => None,
-            Some(value) => {
-                let sealed = self.keys.active(&*self.backend)?.seal(&key, value.expose());
-                Some(sealed.map_err(|source| VaultError::Sealing { key: key.clone(), source })?)
-            }
-        };
-        Ok(Write { key, value, expected })
+        match change.value {
+            Some(_) => change.sealed(&*self.keys.active(&*self.backend)?),
+            None => Ok(Write { key: change.key, value: None, expected: change.expected }),
+        }
     }
 }
 
@@ -241,11 +254,15 @@ impl Exclusive<'_> {
     pub fn apply(&self, changes: Vec<Change>) -> Result<i64, VaultError> {
         let writes: Vec<Write> =
             changes.into_iter().map(|change| self.vault.seal(change)).collect::<Result<_, _>>()?;
+        self.commit(&writes, None)
+    }
+
+    fn commit(&self, writes: &[Write], meta: Option<(&str, &[u8])>) -> Result<i64, VaultError> {
         let Some(profile) = &self.vault.profile else {
-            return Ok(self.vault.backend.apply(&writes)?);
+            return Ok(self.vault.backend.commit(writes, meta)?);
         };
         let turn = generation::Turn::begin(&profile.generation())?;
-        let outcome = self.vault.backend.apply(&writes);
+        let outcome = self.vault.backend.commit(writes, meta);
         if let Err(error) = turn.end() {
             // An odd number only costs the readers their caches, until the next writer comes.
             tracing::warn!(%error, "the profile's generation stays unsettled");

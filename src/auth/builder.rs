@@ -171,7 +171,11 @@ fn open_store(home: &Home, profile: &Profile, source: &MasterKeySource) -> Store
         .map_err(Error::from)
         .and_then(|master| Ok(Vault::open(profile, &master)?));
     match opened {
-        Ok(vault) => Store::Open(Arc::new(vault)),
+        Ok(vault) => {
+            let (source, home) = (source.clone(), home.clone());
+            vault.renew_by(move || source.renewed(&home));
+            Store::Open(Arc::new(vault))
+        }
         Err(Error::EncryptionUnavailable(cause)) => match SqliteBackend::open(&profile.store()) {
             Ok(names) => Store::Sealed { names, cause: SharedCause(cause.into()) },
             Err(error) => Store::Unavailable(SharedCause(Arc::new(error))),

@@ -6,7 +6,7 @@ use super::flows::FlowError;
 use super::record::RecordError;
 use crate::audit::AuditError;
 use crate::home::{self, files::FileError};
-use crate::vault::{BackendError, MasterKeyError, VaultError};
+use crate::vault::{BackendError, MasterKeyError, PythonHomeError, RekeyError, VaultError};
 
 /// What lies behind an error.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -255,6 +255,31 @@ impl From<VaultError> for Error {
             VaultError::Backend(_) | VaultError::Lock(_) | VaultError::Generation(_) => {
                 Self::StoreUnavailable(error.into())
             }
+        }
+    }
+}
+
+impl From<RekeyError> for Error {
+    fn from(error: RekeyError) -> Self {
+        match error {
+            RekeyError::FromEnvironment => Self::Usage(error.to_string()),
+            RekeyError::Key(error) => error.into(),
+            RekeyError::Store { source: VaultError::Backend(_), .. }
+            | RekeyError::Home(_)
+            | RekeyError::Changed => Self::StoreUnavailable(error.into()),
+            RekeyError::Store { .. } => Self::EncryptionUnavailable(error.into()),
+        }
+    }
+}
+
+impl From<PythonHomeError> for Error {
+    fn from(error: PythonHomeError) -> Self {
+        match error {
+            PythonHomeError::NotPython(_) => Self::Usage(error.to_string()),
+            PythonHomeError::Key { .. } | PythonHomeError::WrongKey(_) => {
+                Self::EncryptionUnavailable(error.into())
+            }
+            _ => Self::StoreUnavailable(error.into()),
         }
     }
 }

@@ -114,7 +114,7 @@ impl AuthService {
         Err(Error::UnsupportedAuthType { provider: definition.name().to_owned(), auth_type })
     }
 
-    fn record(
+    pub(super) fn record(
         &self,
         definition: &ProviderDefinition,
         auth_type: AuthType,

@@ -7,8 +7,8 @@ use clap::builder::{OsStringValueParser, Styles, styling::AnsiColor};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    ca, completions, connection, demo, explain, export, get, inspect, list, log, login, logout, profile,
-    proxy, register, remove, revoke, run,
+    ca, completions, connection, demo, explain, export, get, init, inspect, list, log, login, logout,
+    profile, proxy, register, remove, revoke, run, vault,
 };
 use crate::config::Flags;
 
@@ -82,7 +82,7 @@ pub(super) struct Globals {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make the home, if it is missing
-    Init,
+    Init(init::InitArgs),
     /// Store a credential for a provider
     Login(login::LoginArgs),
     /// Run a command whose requests carry your credentials
@@ -120,6 +120,9 @@ pub(super) enum Command {
     /// Show the certificate authority of this home
     #[command(subcommand)]
     Ca(ca::CaCommand),
+    /// Replace the key that opens the vault, or take over an older one
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Serve as a proxy until told to stop
     Proxy(proxy::ProxyArgs),
     /// See the main job done, without an account and without the internet
@@ -162,14 +165,15 @@ impl Command {
             Self::Proxy(_) => Some("proxy"),
             Self::Demo => Some("demo"),
             Self::Ca(command) => command.changes(),
+            Self::Vault(command) => Some(command.changes()),
             Self::Logout(_) => Some("logout"),
             Self::Revoke(_) => Some("revoke"),
             Self::Register(_) => Some("register"),
             Self::Remove(_) => Some("remove"),
             Self::Connection(command) => command.changes(),
             Self::Profile(command) => command.changes(),
-            Self::Init
-            | Self::List(_)
+            Self::Init(args) => args.changes(),
+            Self::List(_)
             | Self::Inspect(_)
             | Self::Explain(_)
             | Self::Log(_)
@@ -183,7 +187,11 @@ impl Command {
     /// Whether the home is opened, and made, before it starts. The doctor tells what is wrong with it; the demo
     /// has its own.
     pub(super) fn opens_home(&self) -> bool {
-        !matches!(self, Self::Doctor | Self::Demo)
+        match self {
+            Self::Doctor | Self::Demo => false,
+            Self::Vault(command) => command.opens_home(),
+            _ => true,
+        }
     }
 
     /// Whether it may dial, and so cares where names are found and whom to trust.
@@ -193,6 +201,7 @@ impl Command {
 
     fn add_to(&self, flags: &mut Flags) {
         match self {
+            Self::Init(args) => args.add_to(flags),
             Self::Login(args) => args.dial.add_to(flags),
             Self::Revoke(args) => args.dial.add_to(flags),
             Self::Run(args) => args.add_to(flags),

@@ -1,6 +1,7 @@
 //! What every verb works with.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::app::App;
 use crate::audit::{self, Event, EventName};
@@ -12,6 +13,7 @@ use crate::run;
 use super::failure::Failure;
 use super::logging::Log;
 use super::output::Output;
+use super::terminal;
 
 /// The application, and the printer.
 pub(super) struct Desk {
@@ -21,7 +23,12 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(config: Config, output: Output) -> Self {
-        Self { app: App::new(config), output }
+        let (inside, folder) = (config.inside_run, config.runtime_folder.clone());
+        let ask = move |asked| {
+            let agent = inside || run::is_inside(folder.as_deref());
+            if agent { None } else { terminal::passphrase(asked) }
+        };
+        Self { app: App::new(config.asking(Arc::new(ask))), output }
     }
 
     pub(super) fn config(&self) -> &Config {

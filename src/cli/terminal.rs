@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::auth;
 use crate::secret::Secret;
+use crate::vault::Asked;
 
 use super::failure::Failure;
 use super::output::visible;
@@ -76,6 +77,16 @@ impl Prompt for Terminal {
         let text = std::str::from_utf8(&line.bytes).map_err(|_| auth::Error::InputCancelled)?;
         Ok(Secret::from(text))
     }
+}
+
+/// Asks for the passphrase of the vault, which is not shown; `None` when nobody answers.
+pub(super) fn passphrase(asked: Asked) -> Option<Secret<String>> {
+    let question = match asked {
+        Asked::Present => "Passphrase of the vault",
+        Asked::New => "New passphrase for the vault",
+        Asked::NewAgain => "The new passphrase again",
+    };
+    Terminal::attached(None)?.ask(question, true).ok()
 }
 
 fn echo(text: &str) -> io::Result<()> {

@@ -246,7 +246,8 @@ fn stage(path: &Path, content: &[u8]) -> Result<tempfile::NamedTempFile, FileErr
     Ok(staged)
 }
 
-fn sync_folder(path: &Path) -> Result<(), FileError> {
+/// Makes what was done to the names beside a path durable.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
     let folder = folder_of(path);
     File::open(folder).and_then(|opened| opened.sync_all()).map_err(io_error("sync", folder))
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::Error;
@@ -21,6 +21,17 @@ pub enum EncryptionMode {
     Keyring,
     /// Nowhere: derived from a passphrase.
     Passphrase,
+}
+
+impl EncryptionMode {
+    /// The word in `config.json` and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LocalKey => "local_key",
+            Self::Keyring => "keyring",
+            Self::Passphrase => "passphrase",
+        }
+    }
 }
 
 /// How a run's connections reach the proxy.
@@ -60,12 +71,33 @@ pub enum Foreign {
     Deny,
 }
 
+/// How a passphrase becomes the master key: Argon2id (RFC 9106).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derivation {
+    /// 16 random bytes, in base64.
+    pub salt: String,
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Lanes.
+    pub lanes: u32,
+    /// What the derived key is called, which tells a wrong passphrase.
+    pub key_id: String,
+}
+
 /// The `encryption` block.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Encryption {
     /// Where the master key is kept.
     #[serde(default)]
     pub mode: EncryptionMode,
+    /// Which entry of the keychain holds the key, with mode `keyring`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+    /// With mode `passphrase`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argon2id: Option<Derivation>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -80,7 +112,7 @@ pub struct Settings {
     #[serde(default = "default_profile")]
     pub default_profile: String,
     /// How the vault is sealed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "default_for_null")]
     pub encryption: Encryption,
     /// Providers that win where two claim one place, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -155,6 +187,11 @@ impl Settings {
         text.push(b'\n');
         text
     }
+}
+
+/// The Python edition may write `null`.
+fn default_for_null<'de, D: Deserializer<'de>>(from: D) -> Result<Encryption, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 fn default_profile() -> String {

@@ -49,7 +49,7 @@ fn a_home_that_was_left_half_made_is_completed() {
 #[test]
 fn an_unknown_version_is_an_error_and_nothing_is_touched() {
     let folder = tempfile::tempdir().unwrap();
-    for text in ["3", "", "two", "2.0"] {
+    for text in ["4", "", "two", "3.0"] {
         fs::write(folder.path().join("version"), text).unwrap();
         assert!(matches!(opened(folder.path()), Err(Error::UnknownVersion { .. })), "{text}");
         assert_eq!(listing(folder.path()), ["version"]);
@@ -61,12 +61,12 @@ fn a_home_of_the_python_edition_is_named_and_never_written_to() {
     let with_version: &[&str] = &["version", "config.json", "master.key", "profiles"];
     let without: &[&str] = &["config.json", "master.key", "audit.log", "profiles"];
     let later: &[&str] = &["server", "client", "logs"];
-    for entries in [with_version, without, later] {
+    for (version, entries) in [("1\n", with_version), ("2\n", with_version), ("", without), ("", later)] {
         let folder = tempfile::tempdir().unwrap();
         for name in entries {
             let path = folder.path().join(name);
             match *name {
-                "version" => fs::write(path, "1\n").unwrap(),
+                "version" => fs::write(path, version).unwrap(),
                 "profiles" | "server" | "client" | "logs" => fs::create_dir(path).unwrap(),
                 _ => fs::write(path, "{}").unwrap(),
             }

@@ -100,14 +100,20 @@ pub trait Backend: Send + Sync {
     /// Reads all records whose keys begin with `prefix`, in the order of their keys, as of one moment.
     fn scan(&self, prefix: &str) -> Result<Vec<(String, Stored)>, BackendError>;
 
-    /// Makes all changes or none, durably, and returns the version that they gave.
-    fn apply(&self, writes: &[Write]) -> Result<i64, BackendError>;
+    /// Makes all changes or none, durably, and returns the version that they gave. With `meta`, a value about the
+    /// store itself, by its name, is written in the same commit.
+    fn commit(&self, writes: &[Write], meta: Option<(&str, &[u8])>) -> Result<i64, BackendError>;
 
     /// Reads a value about the store itself.
     fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, BackendError>;
 
     /// Writes a value about the store itself unless there is one; returns the one that is there then.
     fn found_meta(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, BackendError>;
+
+    /// Makes all changes or none, durably, and returns the version that they gave.
+    fn apply(&self, writes: &[Write]) -> Result<i64, BackendError> {
+        self.commit(writes, None)
+    }
 
     /// Writes a record.
     fn put(&self, key: &str, value: &[u8]) -> Result<i64, BackendError> {
@@ -161,7 +167,7 @@ impl Backend for MemoryBackend {
         Ok(matching.map(|(key, stored)| (key.clone(), stored.clone())).collect())
     }
 
-    fn apply(&self, writes: &[Write]) -> Result<i64, BackendError> {
+    fn commit(&self, writes: &[Write], meta: Option<(&str, &[u8])>) -> Result<i64, BackendError> {
         let mut state = self.state();
         for write in writes {
             let present = state.records.get(&write.key).map(|stored| stored.version);
@@ -180,6 +186,9 @@ impl Backend for MemoryBackend {
                     state.records.remove(&write.key);
                 }
             }
+        }
+        if let Some((name, value)) = meta {
+            state.meta.insert(name.to_owned(), value.to_owned());
         }
         Ok(version)
     }

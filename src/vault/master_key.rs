@@ -1,34 +1,43 @@
 //! Where the master key comes from, and how it is first made.
 
-use std::path::{Path, PathBuf};
+mod file;
+mod keyring;
+mod new;
+mod passphrase;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use std::path::PathBuf;
 
-use crate::home::files::{self, FileError};
-use crate::home::{self, Home};
+use zeroize::Zeroizing;
+
+use super::seal::SealingKey;
+use crate::home::files::FileError;
+use crate::home::{self, Encryption, EncryptionMode, Home};
 use crate::secret::Secret;
-
-const LIMIT: u64 = 64 << 10;
+pub(super) use file::parse;
+pub(super) use keyring::of_python as of_python_keyring;
+pub use keyring::{Keyring, KeyringError};
+pub(super) use new::NewKey;
+pub use passphrase::{Ask, Asked, Passphrase};
 
 /// Why there is no usable master key.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
-    /// The file is gone, and what it sealed is still there: a new key would lose it.
-    #[error("{} is missing, but it sealed the store of profile {profile:?}; put the file back", path.display())]
+    /// The key is gone, and what it sealed is still there: a new key would lose it.
+    #[error(
+        "{what} is missing, and the store of profile {profile:?} is sealed already: put it back; \
+         another kind of key is chosen with: authsome vault rekey"
+    )]
     Missing {
-        /// Where the key should be.
-        path: PathBuf,
+        /// What should be there.
+        what: String,
         /// A profile that needs it.
         profile: String,
     },
     /// It cannot be told whether a store needs the missing key.
-    #[error("{} is missing, and the store of profile {profile:?} cannot be examined", path.display())]
+    #[error("{what} is missing, and the store of profile {profile:?} cannot be examined")]
     Unknown {
-        /// Where the key should be.
-        path: PathBuf,
+        /// What should be there.
+        what: String,
         /// The profile.
         profile: String,
         /// Why.
@@ -46,9 +55,35 @@ pub enum MasterKeyError {
     /// The text is no key.
     #[error("AUTHSOME_MASTER_KEY is not 32 bytes in base64 or hexadecimal")]
     MalformedVariable,
-    /// Not offered by this program.
-    #[error("the key source {0:?} is not available in this build")]
-    Unsupported(&'static str),
+    /// There is neither a file with the passphrase nor anybody to ask.
+    #[error("the vault is sealed with a passphrase: set AUTHSOME_PASSPHRASE_FILE, or call it at a terminal")]
+    NoPassphrase,
+    /// No passphrase at all.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
+    /// Not the one that the key was derived from.
+    #[error("the passphrase is not the one that seals this vault")]
+    WrongPassphrase,
+    /// Typed differently the second time.
+    #[error("the two passphrases differ")]
+    PassphrasesDiffer,
+    /// A key of another kind seals the store already.
+    #[error("the store of profile {profile:?} is sealed already; run: authsome vault rekey --to {}", mode.as_str())]
+    Settled {
+        /// The mode that was asked for.
+        mode: EncryptionMode,
+        /// The profile.
+        profile: String,
+    },
+    /// `config.json` asks for a derivation that is not carried out.
+    #[error("the derivation in config.json (encryption.argon2id) cannot be used: {0}")]
+    Derivation(&'static str),
+    /// The keychain has no such entry.
+    #[error("the keyring has no entry {0:?} of the service \"authsome\"")]
+    NoEntry(String),
+    /// The operating system's keychain.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The system gave no random bytes.
     #[error("the system gave no random bytes for a master key")]
     Random,
@@ -70,20 +105,45 @@ pub enum MasterKeySource {
     /// The file that `AUTHSOME_MASTER_KEY_FILE` names: a mounted secret, whose mode is the platform's affair.
     EnvironmentFile(PathBuf),
     /// The operating system's keychain.
-    Keyring,
+    Keyring(Keyring),
     /// Derived from a passphrase.
-    Passphrase,
+    Passphrase(Passphrase),
 }
 
 impl MasterKeySource {
+    /// The source of a mode of `config.json`; the passphrase is used where the mode needs one.
+    pub fn of_mode(mode: EncryptionMode, passphrase: &Passphrase) -> Self {
+        match mode {
+            EncryptionMode::LocalKey => Self::File,
+            EncryptionMode::Keyring => Self::Keyring(Keyring::default()),
+            EncryptionMode::Passphrase => Self::Passphrase(passphrase.clone()),
+        }
+    }
+
     /// The name that `whoami` shows.
     pub fn name(&self) -> &'static str {
         match self {
             Self::File => "local_key",
             Self::Environment(_) | Self::EnvironmentFile(_) => "environment",
-            Self::Keyring => "keyring",
-            Self::Passphrase => "passphrase",
+            Self::Keyring(_) => "keyring",
+            Self::Passphrase(_) => "passphrase",
         }
+    }
+
+    /// Reads the key of a home again, wherever the home keeps it by now. Nobody is asked.
+    pub(crate) fn renewed(&self, home: &Home) -> Option<MasterKey> {
+        let nobody = match self {
+            Self::Environment(_) => return None,
+            Self::EnvironmentFile(path) => return file::read_mounted(path).ok(),
+            Self::Passphrase(passphrase) => passphrase.asking_nobody(),
+            Self::File | Self::Keyring(_) => Passphrase::default(),
+        };
+        let mode = home.settings().ok()?.encryption.mode;
+        MasterKey::load(&Self::of_mode(mode, &nobody), home)
+            .inspect_err(
+                |error| tracing::warn!(%error, "the master key was replaced and cannot be read again"),
+            )
+            .ok()
     }
 }
 
@@ -100,131 +160,72 @@ impl MasterKey {
         self.0.clone()
     }
 
-    /// Reads the key; makes `master.key` when no store of the home has been sealed yet.
+    /// 32 random bytes.
+    pub(super) fn generate() -> Result<Self, MasterKeyError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|_| MasterKeyError::Random)?;
+        Ok(Self(bytes))
+    }
+
+    /// What the envelopes of wrapped keys call it: no secret.
+    pub(super) fn id(&self) -> String {
+        SealingKey::named_by_digest(self.bytes()).kid().to_owned()
+    }
+
+    /// Reads the key; makes one when no store of the home has been sealed yet.
     ///
     /// # Errors
     /// When it is missing while a store needs it, readable by others, malformed or not available.
     pub fn load(source: &MasterKeySource, home: &Home) -> Result<Self, MasterKeyError> {
         match source {
-            MasterKeySource::File => load_or_create(home),
+            MasterKeySource::File => file::load_or_create(home),
             MasterKeySource::Environment(text) => {
-                decode(text.expose().as_bytes()).ok_or(MasterKeyError::MalformedVariable)
+                file::decode(text.expose().as_bytes()).ok_or(MasterKeyError::MalformedVariable)
             }
-            MasterKeySource::EnvironmentFile(path) => read_mounted(path),
-            MasterKeySource::Keyring => Err(MasterKeyError::Unsupported("keyring")),
-            MasterKeySource::Passphrase => Err(MasterKeyError::Unsupported("passphrase")),
+            MasterKeySource::EnvironmentFile(path) => file::read_mounted(path),
+            MasterKeySource::Keyring(keyring) => keyring.load_or_create(home),
+            MasterKeySource::Passphrase(passphrase) => passphrase.load_or_create(home),
         }
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct KeyFile {
-    version: u32,
-    key: String,
-    algorithm: String,
-    #[serde(default)]
-    note: String,
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        self.key.zeroize();
+/// Chooses where the key of a home is kept in which nothing is sealed yet.
+///
+/// # Errors
+/// When something is, under another mode, or the home cannot be written.
+pub fn choose(home: &Home, mode: EncryptionMode) -> Result<(), MasterKeyError> {
+    let before = home.settings().map_err(Box::new)?.encryption;
+    if before.mode == mode {
+        return Ok(());
     }
-}
-
-fn load_or_create(home: &Home) -> Result<MasterKey, MasterKeyError> {
-    let path = home.master_key();
-    if let Some(content) = files::read_private(&path, LIMIT)? {
-        return parse(&path, &content);
+    refuse_if_sealed(home, "").map_err(|error| match error {
+        MasterKeyError::Missing { profile, .. } => MasterKeyError::Settled { mode, profile },
+        other => other,
+    })?;
+    let after = Encryption { mode, rest: before.rest, ..Encryption::default() };
+    home.change_settings(|settings| settings.encryption = after).map_err(Box::new)?;
+    if let Some(entry) = &before.entry {
+        keyring::forget(entry);
     }
-    let _lock = home.lock().map_err(Box::new)?;
-    if let Some(content) = files::read_private(&path, LIMIT)? {
-        return parse(&path, &content);
-    }
-    refuse_if_sealed(home, &path)?;
-    create(&path)
-}
-
-fn refuse_if_sealed(home: &Home, path: &Path) -> Result<(), MasterKeyError> {
-    for name in home.profiles().map_err(Box::new)? {
-        let store = home.profile(&name).map_err(Box::new)?.store();
-        if !store.try_exists().unwrap_or(true) {
-            continue;
-        }
-        match super::is_sealed(&store) {
-            Ok(false) => {}
-            Ok(true) => return Err(MasterKeyError::Missing { path: path.to_owned(), profile: name }),
-            Err(source) => {
-                return Err(MasterKeyError::Unknown { path: path.to_owned(), profile: name, source });
-            }
-        }
+    if mode != EncryptionMode::LocalKey {
+        file::forget(home);
     }
     Ok(())
 }
 
-fn create(path: &Path) -> Result<MasterKey, MasterKeyError> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes).map_err(|_| MasterKeyError::Random)?;
-    let content = KeyFile {
-        version: 1,
-        key: STANDARD.encode(*bytes),
-        algorithm: "AES-256-GCM".to_owned(),
-        note: "Master key of authsome. Whoever reads this file can open the vault.".to_owned(),
-    };
-    let mut text = Zeroizing::new(Vec::with_capacity(512));
-    serde_json::to_writer_pretty(&mut *text, &content)
-        .map_err(|_| MasterKeyError::Malformed(path.to_owned()))?;
-    text.push(b'\n');
-    if files::create(path, &text)? {
-        return Ok(MasterKey(bytes));
-    }
-    let content = files::read_private(path, LIMIT)?;
-    parse(path, &content.ok_or_else(|| MasterKeyError::NoSuchFile(path.to_owned()))?)
-}
-
-fn read_mounted(path: &Path) -> Result<MasterKey, MasterKeyError> {
-    let content = match std::fs::read(path) {
-        Ok(content) => Zeroizing::new(content),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(MasterKeyError::NoSuchFile(path.to_owned()));
+/// Refuses to make a key anew while some store of the home is sealed with the old one.
+fn refuse_if_sealed(home: &Home, what: &str) -> Result<(), MasterKeyError> {
+    for profile in home.profiles().map_err(Box::new)? {
+        let store = home.profile(&profile).map_err(Box::new)?.store();
+        if !store.try_exists().unwrap_or(true) {
+            continue;
         }
-        Err(source) => {
-            return Err(FileError::Io { action: "read", path: path.to_owned(), source }.into());
+        let what = what.to_owned();
+        match super::is_sealed(&store) {
+            Ok(false) => {}
+            Ok(true) => return Err(MasterKeyError::Missing { what, profile }),
+            Err(source) => return Err(MasterKeyError::Unknown { what, profile, source }),
         }
-    };
-    match content.trim_ascii_start().first() {
-        Some(b'{') => parse(path, &content),
-        _ => decode(&content).ok_or_else(|| MasterKeyError::Malformed(path.to_owned())),
     }
-}
-
-fn parse(path: &Path, content: &[u8]) -> Result<MasterKey, MasterKeyError> {
-    let malformed = || MasterKeyError::Malformed(path.to_owned());
-    let file: KeyFile = serde_json::from_slice(content).map_err(|_| malformed())?;
-    if file.version != 1 || file.algorithm != "AES-256-GCM" {
-        return Err(malformed());
-    }
-    decode(file.key.as_bytes()).ok_or_else(malformed)
-}
-
-/// 32 bytes in base64 of either alphabet, padded or not, or in hexadecimal.
-fn decode(text: &[u8]) -> Option<MasterKey> {
-    let text = text.trim_ascii();
-    if text.len() == 64 {
-        return decode_hex(text);
-    }
-    let decoded = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
-        .iter()
-        .find_map(|engine| engine.decode(text).ok().map(Zeroizing::new))?;
-    let bytes: [u8; 32] = decoded.as_slice().try_into().ok()?;
-    Some(MasterKey(Zeroizing::new(bytes)))
-}
-
-fn decode_hex(text: &[u8]) -> Option<MasterKey> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let digit = |position: usize| char::from(*pair.get(position)?).to_digit(16);
-        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-    }
-    Some(MasterKey(bytes))
+    Ok(())
 }

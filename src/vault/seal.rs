@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::secret::Secret;
+
 /// Version of the envelope and of what is associated with it.
 const SCHEMA: u32 = 1;
 
@@ -127,6 +129,21 @@ impl SealingKey {
             )
             .map_err(|_| SealError::Tampered)?;
         Ok(buffer)
+    }
+
+    /// Opens a value of the Python edition, `base64(nonce).base64(ciphertext||tag)`, with nothing associated.
+    pub(super) fn open_compact(&self, sealed: &[u8]) -> Result<Secret<Vec<u8>>, SealError> {
+        let text = std::str::from_utf8(sealed).map_err(|_| SealError::Envelope)?;
+        let (nonce, rest) = text.split_once('.').ok_or(SealError::Envelope)?;
+        let nonce: [u8; 12] = decode(nonce)?.try_into().map_err(|_| SealError::Envelope)?;
+        let mut buffer = Zeroizing::new(decode(rest)?);
+        let length = buffer.len().checked_sub(16).ok_or(SealError::Envelope)?;
+        let tag: [u8; 16] = buffer[length..].try_into().map_err(|_| SealError::Envelope)?;
+        buffer.truncate(length);
+        self.cipher
+            .decrypt_inout_detached(&Nonce::from(nonce), b"", buffer.as_mut_slice().into(), &Tag::from(tag))
+            .map_err(|_| SealError::Tampered)?;
+        Ok(Secret::new(std::mem::take(&mut *buffer)))
     }
 
     /// Seals `other` with this key.

@@ -85,15 +85,18 @@ impl Backend for SqliteBackend {
         })
     }
 
-    fn apply(&self, writes: &[Write]) -> Result<i64, BackendError> {
+    fn commit(&self, writes: &[Write], meta: Option<(&str, &[u8])>) -> Result<i64, BackendError> {
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let version = next_version(&transaction)?;
             for write in writes {
                 apply_one(&transaction, write, version)?;
             }
+            if let Some((name, value)) = meta {
+                transaction.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![name, value])?;
+            }
             transaction.commit()?;
-            if writes.iter().any(|write| write.value.is_none()) {
+            if meta.is_some() || writes.iter().any(|write| write.value.is_none()) {
                 forget_deleted(connection);
             }
             Ok(version)
@@ -206,7 +209,8 @@ fn format_of(connection: &Connection) -> Result<Option<u32>, BackendError> {
     }
 }
 
-fn check_pages(connection: &Connection, pragma: &str) -> Result<(), BackendError> {
+/// Has SQLite examine the pages of a store.
+pub(super) fn check_pages(connection: &Connection, pragma: &str) -> Result<(), BackendError> {
     let verdict: String = connection.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0))?;
     if verdict == "ok" { Ok(()) } else { Err(BackendError::Corrupt(verdict.into())) }
 }

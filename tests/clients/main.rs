@@ -14,6 +14,7 @@ mod catalogue;
 mod flows;
 mod git;
 mod issuers;
+mod keyring;
 mod leaks;
 mod page;
 mod sdk;
@@ -83,7 +84,12 @@ fn planned() -> Vec<Planned> {
         missing: cell.missing(),
         run: Box::new(move || cell.check()),
     });
-    clients.chain(canaries).chain(sdks).chain(visits).chain(flows).collect()
+    let keyrings = keyring::tests().into_iter().map(|(name, run)| Planned {
+        name: format!("keyring::{name}"),
+        missing: keyring::missing(),
+        run,
+    });
+    clients.chain(canaries).chain(sdks).chain(visits).chain(flows).chain(keyrings).collect()
 }
 
 fn print_missing(planned: &[Planned]) {

@@ -3,7 +3,7 @@
 use crate::support::definition::{Definition, key_of};
 use crate::support::home::Home;
 
-const REFUSED: [&[&str]; 26] = [
+const REFUSED: [&[&str]; 29] = [
     &["export", "alpha"],
     &["get", "alpha", "--show-secret"],
     &["login", "alpha", "--stdin", "--force"],
@@ -25,6 +25,9 @@ const REFUSED: [&[&str]; 26] = [
     &["profile", "create", "other"],
     &["profile", "use", "default"],
     &["ca", "export"],
+    &["vault", "rekey"],
+    &["vault", "import", "/does/not/matter"],
+    &["init", "--encryption", "passphrase"],
     &["proxy"],
     &["run", "true"],
     &["run", "--print-env"],

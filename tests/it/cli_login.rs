@@ -355,3 +355,35 @@ fn what_is_typed_in_for_a_provider_that_takes_both_kinds_is_its_api_key() {
     home.login_with(&["login", "linear", "--stdin"], "lin_api_0123456789abcdefghijklmnopqrstuvwxyz0123");
     assert_eq!(home.ok(&["get", "linear", "--field", "auth_type"]), "api_key\n");
 }
+
+#[test]
+fn a_passphrase_is_typed_masked_twice_when_new_and_once_a_command() {
+    let home = home();
+    let mut terminal = Terminal::start(&home, &["init", "--encryption", "passphrase"]);
+    terminal.sees("New passphrase for the vault: ");
+    assert!(!terminal.echoes());
+    terminal.types("correct horse\r");
+    terminal.sees("The new passphrase again: ");
+    terminal.types("correct horse\r");
+    terminal.sees("is ready");
+    assert_eq!(terminal.end().0, Some(0));
+    assert!(!terminal.seen.contains("horse"), "{}", terminal.seen);
+    let mut terminal = Terminal::start(&home, &["--json", "login", "alpha"]);
+    terminal.sees("Passphrase of the vault: ");
+    terminal.types("mistyped\r");
+    terminal.sees_again("Passphrase of the vault: ");
+    terminal.types("correct horse\r");
+    terminal.sees("API key: ");
+    terminal.types(&format!("{KEY}\r"));
+    assert_eq!(terminal.end().0, Some(0));
+    assert_eq!(terminal.seen.matches("Passphrase of the vault").count(), 2, "{}", terminal.seen);
+    let mut terminal = Terminal::start(&home, &["--json", "get", "alpha"]);
+    for tried in 0..3 {
+        let asked = "Passphrase of the vault: *****\r\r\n".repeat(tried);
+        terminal.sees(&format!("{asked}Passphrase of the vault: "));
+        terminal.types("wrong\r");
+    }
+    let (code, printed) = terminal.end();
+    assert_eq!(code, Some(7), "{printed}");
+    assert_eq!(terminal.seen.matches("Passphrase of the vault").count(), 3, "{}", terminal.seen);
+}

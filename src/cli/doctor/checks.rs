@@ -19,7 +19,11 @@ type Check = fn(&Desk) -> Result<String, Trouble>;
 pub(super) const ALL: [(&str, Check, &str); 10] = [
     ("home", home, "name another folder with --home, or mend this one as the message says"),
     ("profile", profile, "choose one of authsome profile list"),
-    ("master key", master_key, "put the right key back: the file master.key, or AUTHSOME_MASTER_KEY"),
+    (
+        "master key",
+        master_key,
+        "put the right key back: master.key, the entry of the keyring, the passphrase, or AUTHSOME_MASTER_KEY",
+    ),
     ("store", store, "put a copy of the profile's store.db back, or move it away and log in again"),
     ("lock", lock, "end the process that holds the lock, or let this user write to the home"),
     ("definitions", definitions, "mend the file in providers/"),
