@@ -23,6 +23,7 @@ mod log;
 mod logging;
 mod login;
 mod logout;
+mod man;
 mod output;
 mod profile;
 mod proxy;
@@ -54,6 +55,11 @@ use output::Output;
 /// How a command ends that did what it was asked: with 0, most often.
 type Outcome = Result<ExitCode, Failure>;
 
+/// The command line as data, for pages that are made from it.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the command that the arguments name, the program's own name first. Whatever goes wrong has been said
 /// when it returns.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -81,6 +87,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(parsed: Arguments, output: Output) -> Outcome {
     match &parsed.command {
         Command::Completions(args) => return completions::run(args, output),
+        Command::Man(args) => return man::run(args, output),
         Command::DemoAgent(args) => return demo::act(args, output),
         _ => {}
     }
@@ -125,6 +132,7 @@ fn dispatch(desk: &Desk, command: Command) -> Outcome {
         Command::Demo => demo::run(desk),
         Command::DemoAgent(args) => demo::act(&args, desk.output),
         Command::Completions(args) => completions::run(&args, desk.output),
+        Command::Man(args) => man::run(&args, desk.output),
     }
 }
 

@@ -167,7 +167,7 @@ pub struct Config {
     pub runtime_folder: Option<PathBuf>,
     /// Where pages are shown.
     pub(crate) screen: Screen,
-    /// The proxy for our own outgoing connections.
+    /// The proxy for our own outgoing connections. None inside a run, where the environment leads to the run's.
     pub outgoing_proxy: OutgoingProxy,
     /// Providers that win where two claim one place, best first.
     pub prefer: Vec<String>,
@@ -220,6 +220,7 @@ pub fn load(flags: Flags, strings: &dyn Strings) -> Result<Config, Error> {
         ("upstream_ca", flags.upstream_ca.is_empty() && !settings.upstream_ca.is_empty()),
         ("connect_to", flags.connect_to.is_empty() && !settings.connect_to.is_empty()),
     ];
+    let inside_run = environment.raw("AUTHSOME_PROXY_MODE").is_some_and(|value| value != "false");
     Ok(Config {
         profile,
         json: flags.json,
@@ -230,10 +231,10 @@ pub fn load(flags: Flags, strings: &dyn Strings) -> Result<Config, Error> {
         master_key: master_key(&environment)?.unwrap_or_else(|| MasterKeySource::of_mode(mode, &passphrase)),
         passphrase,
         provided_keys: provided_keys(&environment),
-        inside_run: environment.raw("AUTHSOME_PROXY_MODE").is_some_and(|value| value != "false"),
+        inside_run,
         runtime_folder: environment.path("XDG_RUNTIME_DIR"),
         screen: screen(&environment),
-        outgoing_proxy: outgoing_proxy(&environment),
+        outgoing_proxy: if inside_run { OutgoingProxy::default() } else { outgoing_proxy(&environment) },
         prefer: settings.prefer,
         upstream_ca: first_given(flags.upstream_ca, settings.upstream_ca),
         connect_to: first_given(flags.connect_to, settings.connect_to),
@@ -418,5 +419,7 @@ mod tests {
         assert_eq!(proxy.https.unwrap().expose(), "http://a");
         assert!(proxy.http.is_none());
         assert_eq!(proxy.no_proxy.as_deref(), Some("x"));
+        let inside = [pairs.as_slice(), &[("AUTHSOME_PROXY_MODE", "true")]].concat();
+        assert!(loaded(Flags::default(), &inside).outgoing_proxy.https.is_none());
     }
 }

@@ -17,15 +17,17 @@ use crate::proxy::headers::Placeholders;
 use crate::routes::{Route, Routes, Standing};
 use crate::vault::GenerationReader;
 
+mod chosen;
 mod prepared;
 mod renewals;
 mod source;
 
+pub(crate) use chosen::{Chosen, Connected, chosen};
 #[cfg(fuzzing)]
 pub(crate) use prepared::Fields;
 pub(crate) use prepared::{Prepared, RenderError, Term};
 use renewals::{Outcome, Renewals, Wait};
-pub(crate) use source::{Chosen, Connected, Source, chosen};
+pub(crate) use source::Source;
 
 /// The vault thread answers within this time, or the request is refused.
 const VAULT_DEADLINE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use clap::builder::{OsStringValueParser, Styles, styling::AnsiColor};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use super::{
-    ca, completions, connection, demo, explain, export, get, init, inspect, list, log, login, logout,
+    ca, completions, connection, demo, explain, export, get, init, inspect, list, log, login, logout, man,
     profile, proxy, register, remove, revoke, run, vault,
 };
 use crate::config::Flags;
@@ -132,6 +132,8 @@ pub(super) enum Command {
     DemoAgent(demo::ActArgs),
     /// Print a script that completes this command in your shell
     Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(man::ManArgs),
 }
 
 impl Command {
@@ -180,7 +182,8 @@ impl Command {
             | Self::Whoami
             | Self::Doctor
             | Self::DemoAgent(_)
-            | Self::Completions(_) => None,
+            | Self::Completions(_)
+            | Self::Man(_) => None,
         }
     }
 

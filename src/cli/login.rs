@@ -6,6 +6,7 @@ mod input;
 mod oauth;
 mod page;
 mod paste;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
@@ -36,6 +37,8 @@ Examples:
   pass show openai | authsome login openai --stdin    or from another program
   authsome login gitlab --base-url https://gitlab.example.com
   authsome login openai --connection work       a second key beside the first
+  authsome login github                         OAuth: asks for an app once, then GitHub asks you
+  authsome login github --flow device_code      by a code that you enter on another device
   printf 'acme\\nme@acme.test\\nKEY\\n' | authsome login zendesk --stdin
 
 A key is taken from the variable that the provider's definition names, else you
@@ -88,7 +91,7 @@ pub(super) struct LoginArgs {
     /// The OAuth client's id
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
-    /// Forget what is stored for this connection and begin anew
+    /// Ask for the OAuth client anew, and replace the connection
     #[arg(long)]
     reset: bool,
     /// Replace a connection that works

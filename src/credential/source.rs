@@ -6,8 +6,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use authsome_providers::{Claim, ProviderDefinition};
+use authsome_providers::Claim;
 
+use super::chosen::{Connected, PLACEHOLDER, chosen};
 use super::prepared::Fields;
 use super::{Ask, CredentialError, Prepared, Rules, Shared, Term, even};
 use crate::auth::record::{ConnectionRecord, ConnectionStatus};
@@ -18,8 +19,6 @@ use crate::routes::{Candidate, Route, Routes, Standing};
 
 /// Files that were edited by hand are noticed within this time.
 const HAND_EDITS: Duration = Duration::from_secs(1);
-/// Stands for every credential whose definition names no other placeholder.
-const PLACEHOLDER: &str = "authsome-proxy-managed";
 
 /// What the vault thread reads from.
 pub(crate) struct Source {
@@ -161,20 +160,6 @@ impl Fields for ConnectionRecord {
     }
 }
 
-/// A provider's connection of this run.
-pub(crate) struct Connected {
-    /// Today's definition, unless it is gone.
-    pub(crate) definition: Option<ProviderDefinition>,
-    pub(crate) record: ConnectionRecord,
-}
-
-impl Connected {
-    /// What stands for its secrets.
-    pub(crate) fn placeholder(&self) -> &str {
-        self.definition.as_ref().map_or(PLACEHOLDER, ProviderDefinition::placeholder)
-    }
-}
-
 /// What a run remembers of a provider that was connected.
 struct Earlier {
     connection: String,
@@ -190,53 +175,6 @@ impl Earlier {
             placeholder: connected.placeholder().to_owned(),
         }
     }
-}
-
-/// One connection for each provider, the picked one or the default, and what cannot be read.
-pub(crate) struct Chosen {
-    pub(crate) connected: Vec<Connected>,
-    pub(crate) unreadable: Vec<Unreadable>,
-    /// The connections that this run does not use.
-    pub(crate) others: Vec<ConnectionRecord>,
-    /// Every connection there is, by provider and name.
-    all: BTreeSet<(String, String)>,
-}
-
-impl Chosen {
-    fn has(&self, provider: &str, connection: &str) -> bool {
-        self.all.contains(&(provider.to_owned(), connection.to_owned()))
-    }
-
-    /// Whether every pick names a connection.
-    ///
-    /// # Errors
-    /// The first that does not.
-    pub(crate) fn check(&self, picks: &BTreeMap<String, String>) -> Result<(), Error> {
-        let missing = picks.iter().find(|(provider, connection)| !self.has(provider, connection));
-        missing.map_or(Ok(()), |(provider, connection)| {
-            Err(Error::ConnectionNotFound { provider: provider.clone(), connection: connection.clone() })
-        })
-    }
-}
-
-/// Chooses among the profile's connections.
-pub(crate) fn chosen(auth: &AuthService, picks: &BTreeMap<String, String>) -> Result<Chosen, Error> {
-    let snapshot = auth.snapshot()?;
-    let definitions = auth.definitions();
-    let named = |record: &ConnectionRecord| (record.provider.clone(), record.connection_name.clone());
-    let all = snapshot.connections.iter().map(|connection| named(&connection.record)).collect();
-    let wanted = |connection: &Connection| match picks.get(&connection.record.provider) {
-        Some(name) => *name == connection.record.connection_name,
-        None => connection.is_default,
-    };
-    let connected = |Connection { record, .. }| {
-        let provider = definitions.registry.provider(&record.provider);
-        Connected { definition: provider.map(|provider| provider.definition.clone()), record }
-    };
-    let (used, others): (Vec<_>, Vec<_>) = snapshot.connections.into_iter().partition(wanted);
-    let connected = used.into_iter().map(connected).collect();
-    let others = others.into_iter().map(|connection| connection.record).collect();
-    Ok(Chosen { connected, unreadable: snapshot.unreadable, others, all })
 }
 
 /// A provider's claims that are known while its credential is not to be had.

@@ -18,6 +18,7 @@ mod deadlines;
 mod definitions;
 mod demo;
 mod disk;
+mod docs;
 mod failing;
 mod forbidden_addresses;
 mod hardening;

@@ -164,3 +164,21 @@ async fn a_refresh_is_a_line_of_the_audit_log_without_a_token() {
     let log = std::fs::read_to_string(stage.home.audit_file()).unwrap();
     assert!(log.contains("503") && !log.contains("canary"), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edited_definition_gets_no_refresh_token_until_a_person_allows_it() {
+    let stage = Stage::new().await;
+    let mut edited = Issuer::definition();
+    edited.0["oauth"]["token_url"] = "https://auth.alpha.test/elsewhere".into();
+    stage.home.define(&edited);
+    let (code, document) = stage.exported();
+    let message = document["message"].as_str().unwrap();
+    assert_eq!((code, &document["error"]), (6, &Value::from("RefreshFailedError")), "{document}");
+    assert!(message.contains("auth.alpha.test/elsewhere") && message.contains("--rebind"), "{document}");
+    stage.home.define(&Issuer::definition());
+    assert_eq!(
+        (stage.exported().0, stage.issuer.counts().refreshes),
+        (0, 1),
+        "and no pause was noted for it"
+    );
+}
