@@ -130,7 +130,7 @@ impl Asked<'_> {
             if values.contains_key(&field.name) {
                 continue;
             }
-            if field.secret && !shown {
+            if (field.secret || self.redirect_uri.is_some()) && !shown {
                 self.output.show(&self.destination(values));
                 shown = true;
             }
@@ -163,7 +163,10 @@ impl Asked<'_> {
         let definition = &self.provider.definition;
         let name = definition.display_name();
         if let Some(redirect_uri) = &self.redirect_uri {
-            return format!("register an OAuth client at {name} with the redirect URI {redirect_uri}");
+            let place = definition.docs().unwrap_or(name);
+            return format!(
+                "{name} wants an OAuth client: register one with the redirect URI {redirect_uri}, at {place}"
+            );
         }
         match definition.not_routed() {
             Some(reason) => format!("the credential of {name} will be stored and sent nowhere: {reason}"),

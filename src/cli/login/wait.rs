@@ -49,8 +49,9 @@ impl Waiting<'_> {
             return Err(auth::Error::InputCancelled.into());
         };
         let shown = had_page || self.show(url);
-        let paste = (callback.is_none() || !shown).then(Paste::begin);
-        self.tell(url, paste.is_some());
+        let is_pasted = callback.is_none() || !shown;
+        self.tell(url, is_pasted);
+        let paste = is_pasted.then(Paste::begin);
         let (answer, arrived) = self.answer(&session, callback.as_ref(), paste.as_ref())?;
         drop(paste);
         let outcome = self.request.auth.resume_login(&mut session, Some(answer.expose()));
