@@ -19,6 +19,7 @@ pub(super) struct Authority {
     pub(super) settings: OAuth,
     pub(super) urls: AuthUrls,
     pub(super) issuer: Option<String>,
+    pub(super) names_itself: bool,
 }
 
 /// Why a stored token may not be sent anywhere.
@@ -45,7 +46,14 @@ pub(super) enum AuthorityError {
 impl Authority {
     pub(super) fn server<'a>(&'a self, http: &'a dyn TokenEndpoint, clock: &'a dyn Clock) -> Server<'a> {
         let issuer = self.issuer.as_deref();
-        Server { http, settings: &self.settings, urls: &self.urls, issuer, clock }
+        Server {
+            http,
+            settings: &self.settings,
+            urls: &self.urls,
+            issuer,
+            names_itself: self.names_itself,
+            clock,
+        }
     }
 }
 
@@ -80,7 +88,7 @@ impl AuthService {
             return Err(AuthorityError::OtherClient { provider, connection });
         }
         let client = client.for_flows(settings.client_authentication, &[]);
-        Ok((Authority { settings, urls, issuer: bound.issuer.clone() }, client))
+        Ok((Authority { settings, urls, issuer: bound.issuer.clone(), names_itself: false }, client))
     }
 }
 

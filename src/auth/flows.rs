@@ -43,6 +43,8 @@ pub(crate) struct Server<'a> {
     pub(crate) urls: &'a AuthUrls,
     /// Its identifier (RFC 8414 2), when it is known.
     pub(crate) issuer: Option<&'a str>,
+    /// Whether it promises to name itself in each answer of a browser (RFC 9207 3).
+    pub(crate) names_itself: bool,
     /// For signed assertions.
     pub(crate) clock: &'a dyn Clock,
 }

@@ -135,8 +135,10 @@ impl AuthorizationRequest {
         if !self.is_answered_by(&redirected) {
             return Err(FlowError::State);
         }
-        if redirected.issuer.as_deref().is_some_and(|issuer| !self.is_issued_by(server, issuer)) {
-            return Err(FlowError::Issuer);
+        match redirected.issuer.as_deref() {
+            Some(issuer) if !self.is_issued_by(server, issuer) => return Err(FlowError::Issuer),
+            None if server.names_itself => return Err(FlowError::Issuer),
+            _ => {}
         }
         if let Some(code) = redirected.error {
             let secrets = [&self.state].into_iter();

@@ -39,7 +39,7 @@ pub(crate) enum Poll {
     Done(Box<Tokens>),
     /// Not yet.
     Pending,
-    /// Not yet, and we ask too often: 5 s more between questions (RFC 8628 3.5).
+    /// Not yet, and we ask too often, or the server is not to be had: 5 s more between questions (RFC 8628 3.5).
     SlowDown,
 }
 
@@ -109,6 +109,7 @@ pub(crate) fn poll_device(
             Some("slow_down") => Ok(Poll::SlowDown),
             Some("access_denied" | "authorization_declined") => Err(FlowError::Denied),
             Some("expired_token" | "code_expired") => Err(FlowError::Expired),
+            None if error.is_passing() => Ok(Poll::SlowDown),
             _ => Err(error),
         },
     }

@@ -17,6 +17,8 @@ const OPENID: &str = "openid-configuration";
 pub(crate) struct Discovered {
     pub(crate) issuer: String,
     pub(crate) urls: AuthUrls,
+    /// Whether it names itself in each answer of a browser (RFC 9207 3).
+    pub(crate) names_itself: bool,
     /// The resource by the name that its own metadata gives it (RFC 8707).
     pub(crate) resource: Option<String>,
     /// How clients may authenticate, by their names in RFC 7591; empty when nothing is said.
@@ -95,7 +97,9 @@ fn read(metadata: &Map<String, Value>, issuer: &str) -> Result<Discovered, FlowE
         return Err(FlowError::Malformed("names no token endpoint"));
     }
     let authentication = texts(metadata, "token_endpoint_auth_methods_supported");
-    Ok(Discovered { issuer: own, urls, resource: None, authentication, scopes: Vec::new() })
+    let names_itself =
+        metadata.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true));
+    Ok(Discovered { issuer: own, urls, names_itself, resource: None, authentication, scopes: Vec::new() })
 }
 
 /// The resource's own metadata (RFC 9728 3): at its well-known place, or where its refusal points.

@@ -85,6 +85,16 @@ impl FlowError {
         }
     }
 
+    /// Whether the same request may well succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Endpoint(EndpointError::Dial { .. }) => true,
+            Self::Endpoint(error) => error.may_have_acted(),
+            Self::Status { status, .. } => *status >= 500 || *status == 429,
+            _ => false,
+        }
+    }
+
     /// How long the server wants to be left alone (RFC 9110 10.2.3).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -27,13 +27,20 @@ struct Stage {
     settings: OAuth,
     urls: AuthUrls,
     issuer: Option<&'static str>,
+    names_itself: bool,
 }
 
 impl Stage {
     fn new(settings: Value) -> Self {
         let definition = definition(settings);
         let urls = definition.urls(&Default::default()).unwrap();
-        Self { http: Scripted::default(), settings: definition.oauth().unwrap().clone(), urls, issuer: None }
+        Self {
+            http: Scripted::default(),
+            settings: definition.oauth().unwrap().clone(),
+            urls,
+            issuer: None,
+            names_itself: false,
+        }
     }
 
     fn server(&self) -> Server<'_> {
@@ -42,6 +49,7 @@ impl Stage {
             settings: &self.settings,
             urls: &self.urls,
             issuer: self.issuer,
+            names_itself: self.names_itself,
             clock: &SystemClock,
         }
     }
@@ -342,6 +350,14 @@ fn an_answer_of_another_server_is_refused_before_the_code_is_sent() {
 }
 
 #[test]
+fn an_answer_without_an_issuer_is_refused_where_the_server_promises_one() {
+    let stage =
+        Stage { issuer: Some("https://auth.example.com"), names_itself: true, ..Stage::new(json!({})) };
+    assert!(matches!(outcome(&stage, "code=c&state=STATE"), Err(FlowError::Issuer)));
+    assert!(stage.http.seen().is_empty());
+}
+
+#[test]
 fn a_no_is_told_from_other_errors() {
     let stage = Stage::new(json!({}));
     assert!(matches!(outcome(&stage, "error=access_denied&state=STATE"), Err(FlowError::Denied)));
@@ -366,29 +382,49 @@ fn where_the_issuer_is_not_known_it_must_be_on_a_host_of_the_endpoints() {
 const DEVICE: &str = r#"{"device_code":"dc-canary","user_code":"AB-CD","verification_uri":"https://auth.example.com/activate",
     "verification_uri_complete":"https://auth.example.com/activate?code=AB-CD","expires_in":600,"interval":2}"#;
 
-#[test]
-fn a_device_login_waits_slows_down_and_ends() {
-    let stage = Stage::new(json!({}));
+/// A device code of the stage, and what asking about it yields.
+fn device(stage: &Stage) -> DeviceAuthorization {
     stage.http.say(scripted::json(200, DEVICE));
-    let device = begin_device(stage.server(), &basic(), &["a".into()]).unwrap();
-    assert_eq!(stage.http.last().form("client_id").as_deref(), Some("id 1"));
-    assert_eq!(
-        (device.user_code.as_str(), device.interval.as_secs(), device.expires_in.as_secs()),
-        ("AB-CD", 2, 600)
-    );
-    let poll = |reply| {
-        stage.http.say(reply);
-        poll_device(stage.server(), &basic(), &device)
-    };
-    let error = |code: &str| scripted::json(400, &format!(r#"{{"error":"{code}"}}"#));
-    assert!(matches!(poll(error("authorization_pending")), Ok(Poll::Pending)));
-    assert!(matches!(poll(error("slow_down")), Ok(Poll::SlowDown)));
-    assert!(matches!(poll(error("access_denied")), Err(FlowError::Denied)));
-    assert!(matches!(poll(error("expired_token")), Err(FlowError::Expired)));
-    assert!(matches!(poll(error("invalid_client")), Err(FlowError::Refused { .. })));
-    assert!(matches!(poll(scripted::json(200, r#"{"access_token":"at"}"#)), Ok(Poll::Done(_))));
+    begin_device(stage.server(), &basic(), &["a".into()]).unwrap()
+}
+
+fn polled(reply: Reply) -> Result<Poll, FlowError> {
+    let stage = Stage::new(json!({}));
+    let device = device(&stage);
+    stage.http.say(reply);
+    let polled = poll_device(stage.server(), &basic(), &device);
     assert_eq!(stage.http.last().form("device_code").as_deref(), Some("dc-canary"));
+    polled
+}
+
+fn device_error(code: &str) -> Reply {
+    scripted::json(400, &format!(r#"{{"error":"{code}"}}"#))
+}
+
+#[test]
+fn a_device_code_is_asked_for_with_the_client() {
+    let stage = Stage::new(json!({}));
+    let device = device(&stage);
+    assert_eq!(stage.http.last().form("client_id").as_deref(), Some("id 1"));
+    let times = (device.interval.as_secs(), device.expires_in.as_secs());
+    assert_eq!((device.user_code.as_str(), times), ("AB-CD", (2, 600)));
     assert!(!format!("{device:?}").contains("canary"));
+}
+
+#[test]
+fn a_device_login_waits_and_slows_down() {
+    assert!(matches!(polled(device_error("authorization_pending")), Ok(Poll::Pending)));
+    assert!(matches!(polled(scripted::json(200, r#"{"access_token":"at"}"#)), Ok(Poll::Done(_))));
+    for reply in [device_error("slow_down"), scripted::broken(), answer(503, &[], "")] {
+        assert!(matches!(polled(reply), Ok(Poll::SlowDown)));
+    }
+}
+
+#[test]
+fn a_device_login_ends_with_a_no_or_with_its_code() {
+    assert!(matches!(polled(device_error("access_denied")), Err(FlowError::Denied)));
+    assert!(matches!(polled(device_error("expired_token")), Err(FlowError::Expired)));
+    assert!(matches!(polled(device_error("invalid_client")), Err(FlowError::Refused { .. })));
 }
 
 #[test]
@@ -522,7 +558,8 @@ fn web(pages: &'static [(&'static str, u16, &'static str)]) -> Scripted {
 }
 
 const METADATA: &str = r#"{"issuer":"https://auth.example.com","authorization_endpoint":"https://auth.example.com/a",
-    "token_endpoint":"https://auth.example.com/t","registration_endpoint":"https://auth.example.com/r","code_challenge_methods_supported":["S256"]}"#;
+    "token_endpoint":"https://auth.example.com/t","registration_endpoint":"https://auth.example.com/r","code_challenge_methods_supported":["S256"],
+    "authorization_response_iss_parameter_supported":true}"#;
 
 #[test]
 fn the_server_of_a_resource_is_found_by_its_metadata_or_its_refusal() {
@@ -537,7 +574,7 @@ fn the_server_of_a_resource_is_found_by_its_metadata_or_its_refusal() {
         (found.issuer.as_str(), found.resource.as_deref()),
         ("https://auth.example.com", Some("https://mcp.example.com/mcp"))
     );
-    assert_eq!(found.scopes, ["read"]);
+    assert_eq!((found.scopes, found.names_itself), (vec!["read".to_owned()], true));
     let pointed = web(Box::leak(Box::new([
         (
             "https://mcp.example.com/mcp",

@@ -1,5 +1,6 @@
 //! Token requests and their answers (RFC 6749 5), as servers really write them.
 
+use std::fmt;
 use std::time::Duration;
 
 use authsome_providers::definition::RequestBody;
@@ -20,7 +21,7 @@ const LONGEST: i64 = 365 * 24 * 3600;
 const LONGEST_RETRY: u64 = 3600;
 
 /// What a token endpoint gave.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Tokens {
     pub(crate) access_token: Secret<String>,
     pub(crate) refresh_token: Option<Secret<String>>,
@@ -32,6 +33,13 @@ pub(crate) struct Tokens {
     pub(crate) expires_in: Option<i64>,
     /// The rest of the answer: whose token it is, for some.
     pub(crate) rest: Value,
+}
+
+impl fmt::Debug for Tokens {
+    /// The rest may hold tokens too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens")
+    }
 }
 
 impl Server<'_> {

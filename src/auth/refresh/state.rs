@@ -1,7 +1,7 @@
 //! Where each connection stands in being refreshed, as the vault keeps it.
 
 use super::super::flows::FlowError;
-use super::super::record::{ConnectionRecord, ProviderState, RefreshState, decode, encode};
+use super::super::record::{ConnectionRecord, ProviderState, RecordError, RefreshState, decode, encode};
 use super::super::{AuthService, Error};
 use super::failure::RefreshError;
 use crate::vault::Change;
@@ -9,10 +9,13 @@ use crate::vault::Change;
 impl AuthService {
     pub(super) fn refresh_state(&self, provider: &str) -> Result<ProviderState, Error> {
         let key = self.keys().state(provider);
-        Ok(match self.vault()?.get(&key)? {
-            Some(item) => decode(&key, item.value.expose())?,
-            None => ProviderState::new(self.profile().name(), provider),
-        })
+        let fresh = || ProviderState::new(self.profile().name(), provider);
+        let Some(item) = self.vault()?.get(&key)? else { return Ok(fresh()) };
+        match decode(&key, item.value.expose()) {
+            // What a damaged record said of earlier attempts is no reason to make none.
+            Err(RecordError::Form { .. }) => Ok(fresh()),
+            read => Ok(read?),
+        }
     }
 
     pub(super) fn note(
@@ -58,11 +61,8 @@ impl AuthService {
         provider: &str,
         connection: &str,
     ) -> Result<Option<Change>, Error> {
-        let mut state = match self.refresh_state(provider) {
-            Ok(state) => state,
-            // One that cannot be read is made anew by the next refresh.
-            Err(_) => ProviderState::new(self.profile().name(), provider),
-        };
+        // One that cannot be read is made anew by the next refresh.
+        let Ok(mut state) = self.refresh_state(provider) else { return Ok(None) };
         let known = state.connections.remove(connection).is_some();
         Ok(known.then(|| Change::put(self.keys().state(provider), encode(&state))))
     }

@@ -161,8 +161,12 @@ impl Begun<'_> {
         let urls = self.definition.urls(&values).map_err(|error| failed(self.definition, &error))?;
         let resource = self.settings.resource.clone();
         let Some(resource) = resource.filter(|_| urls.token.is_none()) else {
-            let authority =
-                Authority { settings: self.settings.clone(), urls, issuer: self.settings.issuer.clone() };
+            let authority = Authority {
+                settings: self.settings.clone(),
+                urls,
+                issuer: self.settings.issuer.clone(),
+                names_itself: false,
+            };
             return Ok((authority, Vec::new()));
         };
         let found = flows::discover(self.auth.network(), &resource);
@@ -177,8 +181,12 @@ impl Begun<'_> {
         if self.settings.scopes.is_empty() {
             self.settings.scopes = found.scopes;
         }
-        let authority =
-            Authority { settings: self.settings.clone(), urls: found.urls, issuer: Some(found.issuer) };
+        let authority = Authority {
+            settings: self.settings.clone(),
+            urls: found.urls,
+            issuer: Some(found.issuer),
+            names_itself: found.names_itself,
+        };
         Ok((authority, found.authentication))
     }
 
@@ -231,6 +239,7 @@ impl Begun<'_> {
             settings: &settings,
             urls: &authority.urls,
             issuer: authority.issuer.as_deref(),
+            names_itself: false,
             clock,
         };
         let client = flows::register(server, &self.auth.redirect_for(&settings), scopes)
