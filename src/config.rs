@@ -2,14 +2,15 @@
 //!
 //! A flag wins over the environment, and that over the file. An empty variable counts as unset.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+mod environment;
+
 use std::path::PathBuf;
 
 use crate::auth::{ProvidedKey, ProvidedKeys};
 use crate::home::{self, EncryptionMode, Foreign, Interception, Settings, Unsettled};
 use crate::secret::Secret;
 use crate::vault::{Ask, MasterKeySource, Passphrase};
+pub use environment::{Environment, ProcessEnvironment, Strings};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -29,29 +30,6 @@ pub enum Error {
     /// The profile's name, or `config.json`.
     #[error(transparent)]
     Home(#[from] home::Error),
-}
-
-/// Environment variables; a map in tests.
-pub trait Strings {
-    /// All of them.
-    fn all(&self) -> Vec<(OsString, OsString)>;
-}
-
-/// The environment of this process.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessEnvironment;
-
-impl Strings for ProcessEnvironment {
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
-    fn all(&self) -> Vec<(OsString, OsString)> {
-        std::env::vars_os().collect()
-    }
-}
-
-impl Strings for BTreeMap<String, String> {
-    fn all(&self) -> Vec<(OsString, OsString)> {
-        self.iter().map(|(name, value)| (name.into(), value.into())).collect()
-    }
 }
 
 /// What the command line says, for every command.
@@ -96,37 +74,6 @@ pub struct OutgoingProxy {
     pub http: Option<Secret<String>>,
     /// Hosts that are dialled directly.
     pub no_proxy: Option<String>,
-}
-
-/// The environment as it was at the start, for prompts that a variable answers and for a child's own.
-#[derive(Clone, Default)]
-pub struct Environment {
-    variables: Vec<(OsString, OsString)>,
-}
-
-impl Environment {
-    /// All variables, in the order of the process.
-    pub fn all(&self) -> &[(OsString, OsString)] {
-        &self.variables
-    }
-
-    /// The value of a variable that is set, not empty and UTF-8.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.raw(name)?.to_str()
-    }
-
-    fn raw(&self, name: &str) -> Option<&OsString> {
-        let found = self.variables.iter().find(|(known, _)| known.as_os_str() == name);
-        found.map(|(_, value)| value).filter(|value| !value.is_empty())
-    }
-
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        self.raw(name).map(PathBuf::from)
-    }
-
-    fn first_secret(&self, names: &[&str]) -> Option<Secret<String>> {
-        names.iter().find_map(|name| self.text(name)).map(Secret::from)
-    }
 }
 
 /// Whether and how a page can be shown to the person.
@@ -316,6 +263,7 @@ fn first_given<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
 
     use super::*;

@@ -1,5 +1,6 @@
 //! `authsome login`
 
+mod arguments;
 mod binding;
 mod device;
 mod input;
@@ -13,7 +14,6 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use authsome_providers::{AuthType, FieldSpec, FlowType, Provider};
-use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::audit::EventName;
@@ -22,116 +22,12 @@ use crate::auth::{self, AuthService, Connection, Login};
 use crate::local;
 
 use super::desk::{DONE, Desk, event};
-use super::dial::DialArgs;
 use super::failure::{Failure, usage};
 use super::terminal::Terminal;
 use super::{Outcome, destination};
+pub(super) use arguments::LoginArgs;
 use input::{Asked, Values};
 use page::{Page, Window};
-
-const EXAMPLES: &str = "\
-Examples:
-  authsome login openai                         asks for the key, on a page in your browser
-  authsome login openai --no-browser            asks for it here, without showing it
-  authsome login openai --stdin < key.txt       takes it from a file
-  pass show openai | authsome login openai --stdin    or from another program
-  authsome login gitlab --base-url https://gitlab.example.com
-  authsome login openai --connection work       a second key beside the first
-  authsome login github                         OAuth: asks for an app once, then GitHub asks you
-  authsome login github --flow device_code      by a code that you enter on another device
-  printf 'acme\\nme@acme.test\\nKEY\\n' | authsome login zendesk --stdin
-
-A key is taken from the variable that the provider's definition names, else you
-are asked for it: on a page where there is a display, else here. Without either it
-is read from standard input. Several values there stand
-one a line: as name=value, or in the order in which you would be asked. A key is
-never an argument: others could read it.";
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Flow {
-    Pkce,
-    DeviceCode,
-    DcrPkce,
-    ApiKey,
-    ClientCredentials,
-    TokenExchange,
-}
-
-impl From<Flow> for FlowType {
-    fn from(flow: Flow) -> Self {
-        match flow {
-            Flow::Pkce => Self::Pkce,
-            Flow::DeviceCode => Self::DeviceCode,
-            Flow::DcrPkce => Self::DcrPkce,
-            Flow::ApiKey => Self::ApiKey,
-            Flow::ClientCredentials => Self::ClientCredentials,
-            Flow::TokenExchange => Self::TokenExchange,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct LoginArgs {
-    /// The provider's name
-    pub(super) provider: String,
-    /// How to authenticate
-    #[arg(long, value_enum)]
-    flow: Option<Flow>,
-    /// What the connection is called [default: default]
-    #[arg(long, value_name = "NAME")]
-    connection: Option<String>,
-    /// The scopes to ask for, separated by commas
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    scopes: Vec<String>,
-    /// The installation, for providers that run in many places
-    #[arg(long, value_name = "URL")]
-    base_url: Option<String>,
-    /// The OAuth client's id
-    #[arg(long, value_name = "ID")]
-    client_id: Option<String>,
-    /// Ask for the OAuth client anew, and replace the connection
-    #[arg(long)]
-    reset: bool,
-    /// Replace a connection that works
-    #[arg(long)]
-    force: bool,
-    /// Read standard input at once; ask nothing
-    #[arg(long)]
-    stdin: bool,
-    /// Do not open a browser
-    #[arg(long)]
-    no_browser: bool,
-    /// How long to wait for an answer
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
-    /// Allow a stored credential what the definition says today; shows the difference and asks
-    #[arg(long, conflicts_with_all = ["stdin", "reset", "force", "base_url", "flow"])]
-    rebind: bool,
-    #[command(flatten)]
-    pub(super) dial: DialArgs,
-}
-
-impl LoginArgs {
-    pub(super) fn connection(&self) -> &str {
-        self.connection.as_deref().unwrap_or("default")
-    }
-
-    /// Inside a run a provider, a connection and a time may be named; its human is asked on a page.
-    pub(super) fn refused_inside_run(&self) -> Option<&'static str> {
-        let Self { provider: _, connection: _, timeout: _, flow, scopes, base_url, client_id, .. } = self;
-        let names = flow.is_some() || !scopes.is_empty() || base_url.is_some() || client_id.is_some();
-        let switches = self.reset || self.force || self.stdin || self.no_browser || self.rebind;
-        (names || switches || self.dial.is_given()).then_some("login")
-    }
-
-    fn without_page(&self) -> Failure {
-        let connection = self.connection.as_ref().map(|name| format!(" --connection {name}"));
-        let command = format!("login {}{}", self.provider, connection.unwrap_or_default());
-        auth::Error::NoPageInsideRun(command).into()
-    }
-}
 
 pub(super) fn run(desk: &Desk, args: &LoginArgs) -> Outcome {
     let auth = desk.auth()?;

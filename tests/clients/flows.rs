@@ -1,9 +1,8 @@
 //! Every flow against every authorization server that has it: login, refresh with rotation, revocation, refusals.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use authsome::auth::record::{decode, encode};
 use authsome::{AuthService, ConnectionRecord};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::issuers::{Kind, Server};
 use crate::support::definition::Definition;
 use crate::support::home::Home;
+use crate::support::login::Login;
 
 /// A flow with a kind of client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Stage {
         } else if input.starts_with("client_secret=") {
             input = input.replace("client_secret=", "");
         }
-        Login::start(command, &input)
+        started(command, &input)
     }
 
     /// A token of the same server, to be exchanged.
@@ -197,7 +197,7 @@ impl Stage {
                     "token_exchange" => "subject_token=wrong\nclient_secret=wrong\n",
                     _ => "wrong\n",
                 };
-                Login::start(command, input).ended()
+                started(command, input).ended()
             }
             _ => self.finish(self.login("default"), false),
         };
@@ -333,55 +333,15 @@ impl Stage {
     }
 }
 
+/// A login that is given all that it may ask for.
+fn started(command: Command, input: &str) -> Login {
+    let mut login = Login::start(command);
+    login.type_in(input);
+    login.close();
+    login
+}
+
 fn merge(into: &mut Value, from: Value) {
     let more: BTreeMap<String, Value> = serde_json::from_value(from).unwrap();
     into.as_object_mut().unwrap().extend(more);
-}
-
-/// A login under way; it is killed with the value.
-struct Login {
-    process: Child,
-    steps: std::sync::mpsc::Receiver<String>,
-}
-
-impl Login {
-    fn start(mut command: Command, input: &str) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        // A login that asks for nothing does not read its input.
-        let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        let (sender, steps) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Self { process, steps }
-    }
-
-    fn step(&self) -> Value {
-        let mut said = Vec::new();
-        loop {
-            match self.steps.recv_timeout(std::time::Duration::from_secs(20)) {
-                Ok(line) => match serde_json::from_str(&line) {
-                    Ok(step) => return step,
-                    Err(_) => said.push(line),
-                },
-                Err(_) => panic!("no step of the login, only {said:?}"),
-            }
-        }
-    }
-
-    fn ended(mut self) -> (i32, Value) {
-        let mut text = String::new();
-        self.process.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        let status = self.process.wait().unwrap();
-        (status.code().unwrap(), serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?}")))
-    }
-}
-
-impl Drop for Login {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

@@ -8,6 +8,8 @@ pub(crate) mod authority;
 pub(crate) mod definition;
 #[path = "../it/support/home.rs"]
 pub(crate) mod home;
+#[path = "../it/support/login.rs"]
+pub(crate) mod login;
 #[path = "../it/support/origin.rs"]
 pub(crate) mod origin;
 #[path = "../it/support/streams.rs"]
@@ -19,7 +21,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Long enough for a loaded machine, short enough to end a test that hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Awaits what must happen; says what did not.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

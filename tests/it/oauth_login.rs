@@ -1,19 +1,18 @@
 //! Logging in by OAuth, as a person and a program drive it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::Receiver;
+use std::process::Command;
 
 use authsome::auth::record::ClientSource;
 use serde_json::Value;
 
-use super::support::PATIENCE;
 use super::support::account;
 use super::support::authority::Authority;
 use super::support::home::Home;
 use super::support::issuer::{CLIENT, Fault, Issuer, query};
+use super::support::login::Login;
 
 /// A home that knows `alpha`, whose callbacks come to a port of the test's own.
 struct Stage {
@@ -80,69 +79,12 @@ impl Stage {
     }
 }
 
-/// A login under way; it is killed with the value.
-struct Login {
-    process: Child,
-    input: Option<ChildStdin>,
-    steps: Receiver<String>,
-}
-
-impl Login {
-    fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let input = process.stdin.take();
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        let (sender, steps) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
-        });
-        Self { process, input, steps }
-    }
-
-    /// The next line of JSON on standard error.
-    fn step(&self) -> Value {
-        loop {
-            let line = self.steps.recv_timeout(PATIENCE).expect("a step of the login");
-            if let Ok(step) = serde_json::from_str(&line) {
-                return step;
-            }
-        }
-    }
-
-    fn auth_url(&self) -> String {
-        let step = self.step();
-        assert_eq!(step["status"], "pending", "{step}");
-        step["auth_url"].as_str().unwrap().to_owned()
-    }
-
-    fn paste(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// The exit code, and what standard output has.
-    fn ended(mut self) -> (i32, Value) {
-        drop(self.input.take());
-        let mut text = String::new();
-        self.process.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        let status = self.process.wait().unwrap();
-        (status.code().unwrap(), serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text:?}")))
-    }
-}
-
-impl Drop for Login {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_agrees_in_the_browser_and_is_connected() {
     let stage = Stage::new().await;
     let mut login = stage.login(&["--no-browser", "--client-id", CLIENT.0]);
     login.paste(CLIENT.1);
-    drop(login.input.take());
+    login.close();
     let url = login.auth_url();
     assert_eq!(query(url.split_once('?').unwrap().1)["scope"], "read write");
     let page = stage.callback(&stage.agree(&url));
@@ -330,7 +272,7 @@ async fn no_secret_of_a_login_is_in_any_output_log_or_file() {
     command.env("RUST_LOG", "trace").env("AUTHSOME_LOG", "trace");
     let login = Login::start(command);
     let page = stage.callback(&stage.agree(&login.auth_url()));
-    let mut said: Vec<String> = login.steps.iter().collect();
+    let mut said: Vec<String> = login.said();
     assert_eq!(login.ended().0, 0);
     said.push(page);
     for file in ["audit.log", "logs/authsome.log"] {

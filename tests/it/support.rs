@@ -9,6 +9,7 @@ pub(crate) mod disk;
 pub(crate) mod frames;
 pub(crate) mod home;
 pub(crate) mod issuer;
+pub(crate) mod login;
 pub(crate) mod origin;
 pub(crate) mod proxy;
 pub(crate) mod run;
