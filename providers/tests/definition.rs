@@ -704,3 +704,78 @@ fn what_reads_like_another_or_reaches_its_hosts_is_told() {
         assert!(told(pointer, value).contains(expected), "{expected}");
     }
 }
+
+#[test]
+fn the_flows_that_a_login_may_take_begin_with_the_default() {
+    let flows = |value: &Value| load(value).unwrap().flows();
+    assert_eq!(flows(&api_key()), [FlowType::ApiKey]);
+    assert_eq!(flows(&oauth()), [FlowType::Pkce]);
+    let device = with(oauth(), "/oauth/supports_device_flow", true.into());
+    let device = with(device, "/oauth/device_authorization_url", "https://acme-corp.com/device".into());
+    let both = with(with(device, "/api_key", json!({})), "/oauth/supports_client_credentials", true.into());
+    assert_eq!(
+        flows(&both),
+        [FlowType::Pkce, FlowType::DeviceCode, FlowType::ClientCredentials, FlowType::ApiKey]
+    );
+    // Registration needs a place, or a resource whose server tells it.
+    let dcr = with(oauth(), "/oauth/supports_dcr", true.into());
+    assert_eq!(flows(&dcr), [FlowType::Pkce]);
+    let dcr = with(dcr, "/oauth/registration_endpoint", "https://acme-corp.com/register".into());
+    assert_eq!(flows(&dcr), [FlowType::Pkce, FlowType::DcrPkce]);
+}
+
+#[test]
+fn a_flow_for_the_client_itself_needs_a_token_url_alone() {
+    for flow in ["client_credentials", "token_exchange"] {
+        let alone = with(with(oauth(), "/flow", flow.into()), "/oauth/authorization_url", Value::Null);
+        assert_eq!(load(&alone).unwrap().flow().as_str(), flow);
+        let without = with(alone, "/oauth/token_url", Value::Null);
+        assert_eq!(failing_field(&without), "oauth.token_url");
+    }
+}
+
+#[test]
+fn the_clients_id_stays_open_in_a_revocation_url_and_is_asked_nowhere() {
+    let url = "https://acme-corp.com/apps/{client_id}/token";
+    let definition = load(&with(oauth(), "/oauth/revocation_url", url.into())).unwrap();
+    assert_eq!(definition.urls(&no_values()).unwrap().revocation.as_deref(), Some(url));
+    assert!(definition.fields(AuthType::OAuth2).iter().all(|field| field.name != "client_id"));
+    let covered = |path: &str| definition.auth_endpoints(&no_values()).iter().any(|place| place.may_be(path));
+    assert!(covered("/apps/id-1/token"), "no credential is injected there");
+    let elsewhere = with(oauth(), "/oauth/token_url", "https://acme-corp.com/{client_id}/token".into());
+    assert_eq!(failing_field(&elsewhere), "fields");
+}
+
+#[test]
+fn a_refresh_url_is_an_endpoint_like_the_others() {
+    let definition =
+        load(&with(oauth(), "/oauth/refresh_url", "https://acme-corp.com/refresh".into())).unwrap();
+    let refresh = definition.urls(&no_values()).unwrap().refresh;
+    assert_eq!(refresh.as_deref(), Some("https://acme-corp.com/refresh"));
+    assert!(definition.auth_endpoints(&no_values()).iter().any(|place| place.may_be("/refresh")));
+}
+
+#[test]
+fn settings_that_would_take_a_request_over_are_refused() {
+    for (pointer, value, field) in [
+        ("/oauth/token_params", json!({"refresh_token": "x"}), "oauth.token_params"),
+        ("/oauth/token_params", json!({"client_secret": "x"}), "oauth.token_params"),
+        ("/oauth/token_params", json!({"a": "b\r\nc"}), "oauth.token_params"),
+        ("/oauth/authorize_params", json!({"state": "x"}), "oauth.authorize_params"),
+        ("/oauth/issuer", json!("http://acme-corp.com"), "oauth.issuer"),
+        ("/oauth/subject_token_type", json!("jwt"), "oauth.subject_token_type"),
+        ("/oauth/account", json!({"url": "https://acme-corp.com/me", "id": "id"}), "oauth.account"),
+        (
+            "/oauth/account",
+            json!({"url": "https://acme-corp.com/me", "id": "/id", "headers": {"a b": "c"}}),
+            "oauth.account.headers",
+        ),
+    ] {
+        assert_eq!(failing_field(&with(oauth(), pointer, value.clone())), field, "{value}");
+    }
+    let told = json!({"id": "/team/id", "label": "/team/name"});
+    assert!(
+        load(&with(oauth(), "/oauth/account", told)).is_ok(),
+        "the token response tells whose token it is"
+    );
+}

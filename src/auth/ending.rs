@@ -100,8 +100,11 @@ impl AuthService {
         }
         let (authority, client) = self.authority(record).map_err(|error| error.to_string())?;
         let server = authority.server(self.network(), self.clock());
-        let tokens = [("refresh_token", &record.refresh_token), ("access_token", &record.access_token)];
-        for (hint, token) in tokens.into_iter().filter_map(|(hint, token)| Some((hint, token.as_ref()?))) {
+        // A server that calls the parameter so takes access tokens alone, and ends what belongs to them.
+        let own = authority.settings.revocation.as_ref().and_then(|ways| ways.token_param.as_deref());
+        let refresh_token = record.refresh_token.as_ref().filter(|_| own != Some("access_token"));
+        let tokens = [("refresh_token", refresh_token), ("access_token", record.access_token.as_ref())];
+        for (hint, token) in tokens.into_iter().filter_map(|(hint, token)| Some((hint, token?))) {
             flows::revoke(server, &client, token, hint).map_err(|error| chain(&error))?;
         }
         Ok(())

@@ -266,6 +266,20 @@ fn tokens_are_given_back_at_the_bound_url_alone_and_ended_here_whatever_it_says(
 }
 
 #[test]
+fn a_server_with_a_way_of_its_own_to_revoke_gets_the_access_token_and_the_clients_id() {
+    let stage = Stage::new(
+        json!({"oauth": {"revocation_url": "https://auth.acme.example.com/applications/{client_id}/token",
+        "revocation": {"method": "DELETE", "client_authentication": "basic", "token_param": "access_token", "body": "json"}}}),
+    );
+    stage.logged_in(TOKENS).unwrap();
+    stage.http.say(answer(204, &[], ""));
+    assert_eq!(stage.auth.revoke("acme", None).unwrap().at_provider, ["default"]);
+    let sent = stage.http.last();
+    assert_eq!(sent.url, "https://auth.acme.example.com/applications/id-1/token");
+    assert_eq!((sent.method.as_str(), sent.body.as_str()), ("DELETE", r#"{"access_token":"at-canary"}"#));
+}
+
+#[test]
 fn an_edited_definition_gets_neither_token_nor_client_secret() {
     let stage = Stage::new(json!({}));
     stage
