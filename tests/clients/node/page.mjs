@@ -42,7 +42,8 @@ async function send(key, expected) {
   await Promise.all([answered, page.click("button.main")]);
 }
 
-// What was complained about before anybody listened comes again.
+// What was complained about before anybody listened comes again. A page that has not arrived cannot be reloaded.
+await page.waitForSelector("button.main");
 await page.reload();
 const asked = await text("main");
 await picture("form");
