@@ -5,7 +5,8 @@ use authsome_providers::AuthType;
 use super::error::chain;
 use super::provided::CONNECTION as PROVIDED;
 use super::record::{ConnectionRecord, encode};
-use super::{AuthService, Error, definitions, flows};
+use super::refresh::PATIENCE;
+use super::{AuthService, Connection, Error, definitions, flows};
 use crate::vault::Change;
 
 /// What [`AuthService::remove`] did.
@@ -79,18 +80,27 @@ impl AuthService {
 
     fn revoke_tokens(&self, provider: &str, connection: Option<&str>) -> Result<Revoked, Error> {
         let mut revoked = Revoked::default();
-        for found in self.snapshot()?.connections {
-            let record = &found.record;
+        for Connection { record, .. } in self.snapshot()?.connections {
             let meant = connection.is_none_or(|name| name == record.connection_name);
             if record.provider != provider || !meant || record.auth_type != AuthType::OAuth2 {
                 continue;
             }
-            match self.revoke_at_provider(record) {
-                Ok(()) => revoked.at_provider.push(record.connection_name.clone()),
-                Err(reason) => revoked.only_here.push((record.connection_name.clone(), reason)),
+            match self.revoke_settled(&record) {
+                Ok(()) => revoked.at_provider.push(record.connection_name),
+                Err(reason) => revoked.only_here.push((record.connection_name, reason)),
             }
         }
         Ok(revoked)
+    }
+
+    /// A refresh that is under way is waited for: what it brings is given back too.
+    fn revoke_settled(&self, record: &ConnectionRecord) -> Result<(), String> {
+        let (provider, name) = (&record.provider, &record.connection_name);
+        let settled = self.profile().lock_connection(provider, name, PATIENCE);
+        let current = self.connection(provider, Some(name)).map_err(|error| chain(&error))?;
+        let outcome = self.revoke_at_provider(&current.record);
+        drop(settled);
+        outcome
     }
 
     /// Gives both tokens back, the refresh token first: with it, most servers end the access token as well.

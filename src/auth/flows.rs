@@ -30,7 +30,7 @@ pub(crate) use error::{DENIED, FlowError};
 pub(crate) use grants::{client_credentials, refresh, token_exchange};
 pub(crate) use registration::register;
 pub(crate) use revocation::{introspect, revoke};
-pub(crate) use tokens::Tokens;
+pub(crate) use tokens::{Tokens, subject};
 
 /// An authorization server as a flow sees it.
 #[derive(Clone, Copy)]

@@ -20,7 +20,7 @@ use failure::RefreshError;
 pub(crate) use schedule::Timing;
 
 /// How long one process waits for another one's refresh.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// After a 401, a token younger than this is not renewed, in seconds: the refusal has another reason.
 const TOO_YOUNG: i64 = 60;
 /// A commit that fails is tried again so often, so far apart: what it holds cannot be had a second time.
@@ -154,6 +154,9 @@ impl AuthService {
             }
         };
         match answer {
+            Ok(tokens) if failure::is_another(record, &tokens, &authority.settings) => {
+                Err(self.refused(found, &own, FlowError::Account)?)
+            }
             Ok(tokens) => self.keep(found, tokens),
             Err(error) if failure::is_final(&error, &authority.settings.refresh_token_errors) => {
                 Err(self.refused(found, &own, error)?)
@@ -261,7 +264,7 @@ pub(super) fn is_final(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Whether a write found another version than it expected.
-fn is_conflict(cause: &(dyn std::error::Error + 'static)) -> bool {
+pub(super) fn is_conflict(cause: &(dyn std::error::Error + 'static)) -> bool {
     let found = std::iter::successors(Some(cause), |error| error.source());
     found.into_iter().any(|error| {
         matches!(error.downcast_ref(), Some(VaultError::Backend(BackendError::Conflict(_))))

@@ -56,6 +56,9 @@ pub(crate) enum FlowError {
     /// The browser's answer comes from another authorization server (RFC 9207).
     #[error("the answer comes from another authorization server than the one that was asked")]
     Issuer,
+    /// A refresh brought another account's tokens (OpenID Connect Core 12.2).
+    #[error("the answer holds the tokens of another account than the one that logged in")]
+    Account,
     /// The browser's answer is none.
     #[error("the answer {0}")]
     Answer(&'static str),

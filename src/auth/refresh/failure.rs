@@ -1,10 +1,13 @@
 //! Why a refresh failed.
 
+use authsome_providers::OAuth;
+
 use super::super::Error;
 use super::super::authority::AuthorityError;
-use super::super::flows::FlowError;
+use super::super::flows::{self, FlowError, Tokens};
 use super::super::record::ConnectionRecord;
 use crate::clock;
+use crate::secret::Secret;
 
 /// Why a refresh failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,7 @@ pub(super) enum RefreshError {
 impl RefreshError {
     pub(super) fn refused(record: &ConnectionRecord, source: FlowError, cut_off: Option<i64>) -> Self {
         let reason = match cut_off {
+            _ if matches!(source, FlowError::Account) => source.to_string(),
             Some(then) => format!(
                 "the refresh of {} was cut off before its answer was stored, and the old token is not taken any more",
                 clock::rfc3339(then)
@@ -63,6 +67,16 @@ impl From<Error> for RefreshError {
     fn from(error: Error) -> Self {
         Self::Store(Box::new(error))
     }
+}
+
+/// Whether tokens are about somebody else than the record: by their ID tokens, or by what the answer says of the account
+/// where the definition knows the place.
+pub(super) fn is_another(record: &ConnectionRecord, tokens: &Tokens, settings: &OAuth) -> bool {
+    let differ = |before: Option<String>, now: Option<String>| matches!((before, now), (Some(one), Some(other)) if one != other);
+    let told = settings.account.as_ref().filter(|account| account.url.is_none());
+    let account = told.and_then(|account| flows::account_in(&tokens.rest, (&account.id, None)).id);
+    let subject = |token: &Option<Secret<String>>| token.as_ref().and_then(flows::subject);
+    differ(subject(&record.id_token), subject(&tokens.id_token)) || differ(record.account.id.clone(), account)
 }
 
 /// Whether a refresh token will never do again: by RFC 6749 5.2, or by a code of the server's own.

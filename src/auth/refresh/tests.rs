@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::super::record::{ConnectionStatus, ProviderState, decode};
@@ -269,6 +271,53 @@ fn a_logout_during_a_refresh_is_not_undone() {
     });
     assert!(matches!(stage.token(), Err(Error::CredentialMissing { .. })));
     assert!(matches!(stage.auth.connection("acme", Some("default")), Err(Error::CredentialMissing { .. })));
+}
+
+#[test]
+fn a_revocation_during_a_refresh_gives_back_what_the_refresh_brings() {
+    let stage = Stage::new();
+    stage.at(3700);
+    let (other, revoking) = (Arc::new(stage.other_process()), Arc::new(Mutex::new(None)));
+    let kept = revoking.clone();
+    stage.http.rule(move |seen| {
+        if seen.url.ends_with("/token") {
+            let other = other.clone();
+            *kept.lock().unwrap() = Some(std::thread::spawn(move || other.revoke("acme", None).unwrap()));
+            return scripted::json(200, NEXT);
+        }
+        answer(200, &[], "")
+    });
+    assert_eq!(stage.token().unwrap(), "at-1");
+    let revoking = revoking.lock().unwrap().take().unwrap();
+    assert_eq!(revoking.join().unwrap().at_provider, ["default"]);
+    let seen = stage.http.seen();
+    let given_back: Vec<String> = seen.iter().filter_map(|seen| seen.form("token")).collect();
+    assert_eq!(given_back, ["rt-1", "at-1"]);
+}
+
+#[test]
+fn tokens_of_another_account_are_refused_for_good() {
+    let id_token = |subject: &str| {
+        let claims =
+            serde_json::to_vec(&json!({"iss": "https://auth.acme.example.com", "sub": subject})).unwrap();
+        format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims))
+    };
+    let tokens = |number: u8, subject| {
+        json!({"access_token": format!("at-{number}"), "refresh_token": format!("rt-{number}"), "expires_in": 3600,
+            "id_token": id_token(subject)})
+        .to_string()
+    };
+    let stage = Stage::new();
+    stage.log_in(&tokens(0, "ann"));
+    stage.at(3700);
+    stage.http.say(scripted::json(200, &tokens(1, "ann")));
+    assert_eq!(stage.token().unwrap(), "at-1");
+    stage.at(7400);
+    stage.http.say(scripted::json(200, &tokens(2, "bob")));
+    let error = stage.token().unwrap_err();
+    assert_eq!(error.exit_code(), 6);
+    assert!(crate::auth::error::chain(&error).contains("another account"), "{error:?}");
+    assert_eq!(stage.stored(), (ConnectionStatus::Invalid, "rt-1".into()));
 }
 
 #[test]

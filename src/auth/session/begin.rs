@@ -10,9 +10,11 @@ use super::super::clients::{by_name, name_of};
 use super::super::flows::{self, Server};
 use super::super::login::{connection_name, failed};
 use super::super::record::{ClientRecord, ClientSource, ConnectionRecord};
+use super::super::refresh::is_conflict;
 use super::super::{AuthService, ClientCredentials, Error, Login};
 use super::{LoginSession, SUBJECT_TOKEN, Step};
 use crate::secret::Secret;
+use crate::vault::Expected;
 
 /// The fields that a login by a flow asks a person for.
 fn asked(definition: &ProviderDefinition, flow: FlowType) -> Vec<FieldSpec> {
@@ -223,6 +225,9 @@ impl Begun<'_> {
         offered: &[String],
         scopes: &[String],
     ) -> Result<(ClientRecord, bool), Error> {
+        let key = self.auth.keys().client(self.provider());
+        let before =
+            self.auth.vault()?.get(&key)?.map_or(Expected::Absent, |item| Expected::Version(item.version));
         let mut settings = authority.settings.clone();
         if settings.client_authentication.is_none() {
             let public =
@@ -249,8 +254,15 @@ impl Begun<'_> {
         let mut record = self.auth.client_record(self.provider(), &credentials);
         record.token_url.clone_from(&authority.urls.token);
         record.note_authentication(client.authentication);
-        self.auth.vault()?.apply(vec![self.auth.client_change(&record)])?;
-        Ok((record, false))
+        let stored = self.auth.vault()?.apply(vec![self.auth.client_change(&record).expecting(before)]);
+        match stored.map_err(Error::from) {
+            Ok(_) => Ok((record, false)),
+            // Another login was first: a second client would end its connection's refreshes.
+            Err(Error::StoreUnavailable(cause)) if is_conflict(&*cause) => {
+                Ok((self.stored_client(authority)?.unwrap_or(record), false))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn no_client(&self) -> Error {

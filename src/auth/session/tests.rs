@@ -245,6 +245,24 @@ fn an_mcp_server_is_found_registered_with_once_and_bound() {
 }
 
 #[test]
+fn of_two_clients_that_register_at_once_the_first_is_kept() {
+    let stage = Stage::new(json!({"flow": "dcr_pkce", "oauth": {"supports_dcr": true,
+        "registration_endpoint": "https://auth.acme.example.com/register"}}));
+    let other = AuthService::builder()
+        .home(stage.home.path().join("home"))
+        .registry(stage.auth.definitions().registry.clone());
+    let other = other.build().unwrap();
+    stage.http.rule(move |_| {
+        other.set_client("acme", &ClientCredentials { id: "first".into(), ..client() }).unwrap();
+        scripted::json(201, r#"{"client_id":"second"}"#)
+    });
+    let session = stage.begin(|login| login.client = None).unwrap();
+    let Challenge::Browser { url, .. } = session.challenge() else { panic!("no browser is asked") };
+    assert!(url.contains("client_id=first"), "{url}");
+    assert_eq!(stage.auth.client("acme").unwrap().unwrap().client_id, "first");
+}
+
+#[test]
 fn tokens_are_given_back_at_the_bound_url_alone_and_ended_here_whatever_it_says() {
     let stage = Stage::new(json!({}));
     stage.logged_in(TOKENS).unwrap();
