@@ -62,6 +62,7 @@ pub struct ProviderDefinition {
     fields: Vec<FieldSpec>,
     oauth: Option<OAuthPart>,
     api_key: Option<form::Form>,
+    client_docs: Option<String>,
     client_id_env: Option<String>,
     client_secret_env: Option<String>,
     exports: environment::Exports,
@@ -192,6 +193,11 @@ impl ProviderDefinition {
     /// Fields and the environment variables that each is exported as. A refresh token is never among them.
     pub fn exports(&self) -> &[(String, Vec<String>)] {
         &self.exports
+    }
+
+    /// The page on which a person registers an OAuth client.
+    pub fn client_docs(&self) -> Option<&str> {
+        self.client_docs.as_deref().or(self.docs())
     }
 
     /// The variable that login takes the OAuth client's id from.

@@ -122,7 +122,7 @@ fn gathered(desk: &Desk, args: &LoginArgs, asked: &Asked<'_>) -> Result<(Values,
     if let Some(base_url) = &args.base_url {
         values.insert("base_url".into(), base_url.as_str().into());
     }
-    if let Some(client_id) = args.client_id.as_ref().filter(|_| asked.redirect_uri.is_some()) {
+    if let Some(client_id) = args.client_id.as_ref().filter(|_| asked.auth_type == AuthType::OAuth2) {
         values.insert(oauth::CLIENT_ID.into(), client_id.as_str().into());
     }
     known(&values, asked.fields, &args.provider)?;

@@ -61,6 +61,8 @@ struct FormPage<'a> {
     title: String,
     form: &'a Form,
     docs: Option<(&'a str, &'a str)>,
+    /// Whether an OAuth client is asked for.
+    for_client: bool,
     /// Whether a host is not complete before the form is.
     has_gaps: bool,
     rows: Vec<Row<'a>>,
@@ -81,6 +83,7 @@ pub(super) fn form(form: &Form, given: &Given) -> String {
         title: format!("Connect {}", form.subject.display_name),
         form,
         docs: form.docs.as_deref().and_then(link),
+        for_client: form.kind == FormKind::OAuthClient,
         has_gaps: form.fields.iter().any(|field| stands_for(field, form)),
         rows: rows.collect(),
         failure: given.failure.as_deref().map(sentence),

@@ -3,10 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use authsome::auth::record::ClientSource;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::account;
 use super::support::authority::Authority;
@@ -187,6 +187,34 @@ async fn a_device_code_is_shown_and_waited_for() {
         assert_eq!(login.ended().0, code);
         assert_eq!(stage.is_connected(), yes);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_client_is_made_is_told_and_a_secret_is_asked_for_unless_none_is_needed() {
+    let stage = Stage::new().await;
+    let define = |public: bool| {
+        let mut definition = Issuer::definition();
+        definition.0["client"] = json!({"docs": "https://apps.test/"});
+        definition.0["oauth"]["public_clients"] = public.into();
+        stage.home.define(&definition);
+    };
+    let attempt = |flow: &str| {
+        let mut command = stage.home.command();
+        command.args(["login", "alpha", "--flow", flow, "--client-id", CLIENT.0, "--no-browser"]);
+        let output =
+            command.args(["--timeout", "1"]).args(&stage.flags).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(4));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    define(false);
+    let said = attempt("pkce");
+    let place = format!("redirect URI http://127.0.0.1:{}/callback, at https://apps.test/", stage.port);
+    assert!(said.contains(&place) && said.contains("Client secret: a value is required"), "{said}");
+    let said = attempt("device_code");
+    assert!(!said.contains("redirect URI") && said.contains("AB-CD"), "{said}");
+    define(true);
+    let said = attempt("pkce");
+    assert!(said.contains("/authorize?"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -213,10 +213,12 @@ pub(super) struct Registration {
     pub(super) registration_endpoint: Option<UrlTemplate>,
 }
 
-/// Where login finds an OAuth client.
+/// Where login, and a person, find an OAuth client.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(expecting = "an object")]
 pub(super) struct Client {
+    /// The page on which a person registers one, when it is another than the credential's.
+    pub(super) docs: Option<Text>,
     pub(super) client_id_env: Option<Variable>,
     pub(super) client_secret_env: Option<Variable>,
 }

@@ -79,6 +79,7 @@ const OAUTH: &[&str] = &[
     "subject_token_type",
     "issuer",
     "client_authentication",
+    "public_clients",
     "refresh_tokens",
     "refresh_token_errors",
     "authorize_params",

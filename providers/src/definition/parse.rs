@@ -141,6 +141,7 @@ fn build(document: Document) -> Result<ProviderDefinition, DefinitionError> {
         fields,
         oauth,
         api_key,
+        client_docs: client.docs.map(|docs| docs.0),
         client_id_env: client.client_id_env.map(|variable| variable.0),
         client_secret_env: client.client_secret_env.map(|variable| variable.0),
         raw: Value::Null,

@@ -40,6 +40,8 @@ pub struct OAuth {
     pub issuer: Option<String>,
     /// How the token endpoint wants the client's id and secret.
     pub client_authentication: Option<ClientAuthentication>,
+    /// Whether clients without a secret are taken too (RFC 6749 2.1), where `client_authentication` names a way to send one.
+    pub public_clients: bool,
     /// What becomes of a refresh token when it is used.
     pub refresh_tokens: Option<RefreshTokens>,
     /// Further parameters of the authorization request.

@@ -16,8 +16,8 @@ use super::super::failure::{Failure, usage};
 use super::super::output::Output;
 
 use super::super::terminal::Prompt;
-use super::open_values;
 use super::page::{Page, Window};
+use super::{oauth, open_values};
 
 /// No set of credentials is larger, in bytes.
 const LIMIT: usize = 64 << 10;
@@ -34,7 +34,7 @@ pub(super) struct Asked<'a> {
     pub(super) fields: &'a [FieldSpec],
     pub(super) environment: &'a Environment,
     pub(super) output: Output,
-    /// What an OAuth client must be registered with, where one is asked for.
+    /// What an OAuth client must be registered with, for a flow in which a browser comes back.
     pub(super) redirect_uri: Option<String>,
 }
 
@@ -42,9 +42,9 @@ impl Asked<'_> {
     /// What a page asks for.
     pub(super) fn kind(&self, values: &Values) -> FormKind {
         let mut missing = self.fields.iter().filter(|field| !values.contains_key(&field.name)).peekable();
-        match &self.redirect_uri {
-            Some(_) if missing.peek().is_none() => FormKind::Consent,
-            Some(_) if missing.any(|field| field.name == super::oauth::CLIENT_ID) => FormKind::OAuthClient,
+        match self.auth_type {
+            AuthType::OAuth2 if missing.peek().is_none() => FormKind::Consent,
+            AuthType::OAuth2 if missing.any(oauth::is_of_client) => FormKind::OAuthClient,
             _ => FormKind::ApiKey,
         }
     }
@@ -130,7 +130,7 @@ impl Asked<'_> {
             if values.contains_key(&field.name) {
                 continue;
             }
-            if (field.secret || self.redirect_uri.is_some()) && !shown {
+            if (field.secret || self.auth_type == AuthType::OAuth2) && !shown {
                 self.output.show(&self.destination(values));
                 shown = true;
             }
@@ -162,10 +162,12 @@ impl Asked<'_> {
     fn destination(&self, values: &Values) -> String {
         let definition = &self.provider.definition;
         let name = definition.display_name();
-        if let Some(redirect_uri) = &self.redirect_uri {
-            let place = definition.docs().unwrap_or(name);
+        if self.kind(values) == FormKind::OAuthClient {
+            let place = definition.client_docs().unwrap_or(name);
+            let redirect = self.redirect_uri.as_ref().map(|uri| format!(" with the redirect URI {uri},"));
             return format!(
-                "{name} wants an OAuth client: register one with the redirect URI {redirect_uri}, at {place}"
+                "{name} wants an OAuth client: register one{} at {place}",
+                redirect.unwrap_or_default()
             );
         }
         match definition.not_routed() {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use authsome_providers::definition::ClientAuthentication;
-use authsome_providers::{FieldSpec, FlowType, Provider, ProviderDefinition};
+use authsome_providers::{FieldError, FieldSpec, FlowType, Provider, ProviderDefinition};
 use serde_json::json;
 
 use crate::auth::record::ClientSource;
@@ -21,6 +21,11 @@ use super::{LoginArgs, gathered, stored};
 /// The fields in which an OAuth client is typed in.
 pub(super) const CLIENT_ID: &str = "client_id";
 const CLIENT_SECRET: &str = "client_secret";
+
+/// Whether a field is one of an OAuth client.
+pub(super) fn is_of_client(field: &FieldSpec) -> bool {
+    [CLIENT_ID, CLIENT_SECRET].contains(&field.name.as_str())
+}
 
 /// What is asked for on the command line.
 pub(super) struct Request<'a> {
@@ -47,7 +52,7 @@ pub(super) fn connect(request: &Request<'_>) -> Result<String, Failure> {
         fields: &fields,
         environment: &request.desk.config().environment,
         output: request.desk.output,
-        redirect_uri: Some(request.auth.redirect_uri(request.name())?),
+        redirect_uri: request.redirect_uri()?,
     };
     let (values, page) = gathered(request.desk, request.args, &asked)?;
     let had_page = page.is_some();
@@ -77,6 +82,12 @@ impl Request<'_> {
         &self.provider.definition
     }
 
+    /// What a client is registered with, where a browser comes back to it.
+    fn redirect_uri(&self) -> Result<Option<String>, Failure> {
+        let by_browser = matches!(self.flow, FlowType::Pkce | FlowType::DcrPkce);
+        Ok(by_browser.then(|| self.auth.redirect_uri(self.name())).transpose()?)
+    }
+
     /// What is asked for: what the definition wants, and the OAuth client unless one is at hand.
     fn fields(&self) -> Result<Vec<FieldSpec>, Failure> {
         let mut fields = self.auth.flow_fields(self.name(), self.flow)?;
@@ -102,7 +113,8 @@ impl Request<'_> {
             optional: false,
         };
         let id = field(CLIENT_ID, "Client ID", definition.client_id_env());
-        let way = definition.oauth().and_then(|settings| settings.client_authentication);
+        let settings = definition.oauth().cloned().unwrap_or_default();
+        let way = settings.client_authentication;
         let label = if way == Some(ClientAuthentication::PrivateKeyJwt) {
             "Private key (PEM)"
         } else {
@@ -110,8 +122,8 @@ impl Request<'_> {
         };
         let secret = FieldSpec {
             secret: true,
-            // Where the definition does not say, a public client is possible.
-            optional: way.is_none(),
+            // Where the definition does not say, a public client is possible; on devices it is the usual one (RFC 8628 5.6).
+            optional: way.is_none() || settings.public_clients || self.flow == FlowType::DeviceCode,
             ..field(CLIENT_SECRET, label, definition.client_secret_env())
         };
         if way == Some(ClientAuthentication::None) { vec![id] } else { vec![id, secret] }
@@ -119,7 +131,7 @@ impl Request<'_> {
 
     /// Begins the login, and takes the port that the browser comes back to.
     fn begin(&self, mut values: Values, interrupt: &Interrupt) -> Result<(Begun, Outcome), Failure> {
-        let client = self.client(&mut values);
+        let client = self.client(&mut values)?;
         let mut session = self.auth.begin_login(&Login {
             provider: self.name(),
             connection: Some(self.args.connection()),
@@ -154,9 +166,15 @@ impl Request<'_> {
         }
     }
 
-    fn client(&self, values: &mut Values) -> Option<ClientCredentials> {
-        let id = values.remove(CLIENT_ID)?;
+    fn client(&self, values: &mut Values) -> Result<Option<ClientCredentials>, Failure> {
+        let Some(id) = values.remove(CLIENT_ID) else { return Ok(None) };
         let secret = values.remove(CLIENT_SECRET);
+        for field in self.client_fields() {
+            let value = if field.name == CLIENT_ID { Some(&id) } else { secret.as_ref() };
+            if value.is_none_or(|value| value.expose().trim().is_empty()) {
+                field.check("").map_err(|error| self.refused(&field, &error))?;
+            }
+        }
         let variable = self.definition().client_id_env();
         let from_variable = variable.and_then(|name| self.desk.config().environment.text(name));
         let source = if from_variable == Some(id.expose().as_str()) {
@@ -164,7 +182,12 @@ impl Request<'_> {
         } else {
             ClientSource::UserSupplied
         };
-        Some(ClientCredentials::typed(id.expose(), secret.as_ref(), source))
+        Ok(Some(ClientCredentials::typed(id.expose(), secret.as_ref(), source)))
+    }
+
+    fn refused(&self, field: &FieldSpec, error: &FieldError) -> auth::Error {
+        let (provider, reason) = (self.name().to_owned(), format!("{}: {error}", field.label));
+        auth::Error::AuthenticationFailed { provider, reason }
     }
 
     fn listen(

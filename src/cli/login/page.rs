@@ -74,20 +74,22 @@ impl<'a> Window<'a> {
 
     fn form(&self, asked: &Asked<'_>, values: &Values) -> Form {
         let definition = &asked.provider.definition;
+        let kind = asked.kind(values);
+        let for_client = kind == FormKind::OAuthClient;
         Form {
             subject: Subject {
                 display_name: definition.display_name().to_owned(),
                 provider: definition.name().to_owned(),
                 connection: self.connection.to_owned(),
             },
-            kind: asked.kind(values),
+            kind,
             hosts: match definition.not_routed() {
                 Some(_) => Vec::new(),
                 None => asked.hosts(values),
             },
             stores: self.stores(definition),
-            docs: definition.docs().map(str::to_owned),
-            redirect_uri: asked.redirect_uri.clone().filter(|_| asked.kind(values) == FormKind::OAuthClient),
+            docs: if for_client { definition.client_docs() } else { definition.docs() }.map(str::to_owned),
+            redirect_uri: asked.redirect_uri.clone().filter(|_| for_client),
             fields: asked.fields.iter().filter(|field| !values.contains_key(&field.name)).cloned().collect(),
             asked_by_agent: self.is_for_agent(),
         }
