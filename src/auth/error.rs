@@ -47,8 +47,8 @@ pub enum Error {
     /// Records cannot be opened or sealed.
     #[error("the vault cannot be unlocked")]
     EncryptionUnavailable(#[source] Cause),
-    /// The person gave up.
-    #[error("cancelled")]
+    /// The person gave up, or did not answer in time.
+    #[error("cancelled, or nobody answered in time")]
     InputCancelled,
     /// A definition is refused.
     #[error("{file} is no valid provider definition")]

@@ -173,6 +173,10 @@ fn chosen(
         }
         None => own,
     };
+    if flow == FlowType::ApiKey && own != flow && args.flow.is_none() {
+        desk.output
+            .note(&format!("what is piped in is taken for a key; --flow {} is the other way", own.as_str()));
+    }
     if flow == FlowType::ApiKey && for_oauth {
         return Err(usage(format!("{} takes a key: --scopes and --client-id are for OAuth", args.provider)));
     }

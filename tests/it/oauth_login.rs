@@ -163,8 +163,10 @@ async fn nobody_answers_and_the_login_ends_in_time() {
     let login = stage.login(&["--no-browser", "--timeout", "1"]);
     assert_eq!(login.ended().1["error"], "InputCancelledError");
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, stage.port)).unwrap();
-    let (code, _) = stage.login(&["--no-browser", "--timeout", "1"]).ended();
-    assert_ne!(code, 0, "a port that stays taken");
+    let (code, document) = stage.login(&["--no-browser", "--timeout", "1"]).ended();
+    let told = document["message"].as_str().unwrap();
+    let port = format!("port {} is in use by another program", stage.port);
+    assert_eq!((code, told.contains(&port)), (4, true), "{document}");
     drop(holder);
     assert!(!stage.is_connected());
 }

@@ -207,7 +207,8 @@ impl Request<'_> {
             }
         };
         let patience = Patience { deadline, cancelled: &cancelled };
-        Callback::bind(address, self.subject(), patience, &mut waiting).map_err(page::failure)
+        Callback::bind(address, self.subject(), patience, &mut waiting)
+            .map_err(|error| page::failure(self.name(), error))
     }
 
     fn subject(&self) -> Subject {

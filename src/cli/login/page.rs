@@ -51,7 +51,8 @@ impl<'a> Window<'a> {
     /// Shows the page and waits for it. `None` when no browser can be started, which has been said.
     pub(super) fn ask(&self, asked: &Asked<'_>, values: &Values) -> Result<Option<Page>, Failure> {
         let output = self.desk.output;
-        let bridge = Bridge::open(self.form(asked, values)).map_err(failure)?;
+        let provider = asked.provider.definition.name().to_owned();
+        let bridge = Bridge::open(self.form(asked, values)).map_err(|error| failure(&provider, error))?;
         if let Err(error) = self.browser.open(bridge.url()) {
             output.note(&format!("no page can be shown: {:#}", anyhow::Error::from(error)));
             return Ok(None);
@@ -69,7 +70,7 @@ impl<'a> Window<'a> {
             }
         }
         let deadline = Instant::now() + self.wait;
-        Page::waited(bridge, deadline, interrupt).map(Some)
+        Page::waited(provider, bridge, deadline, interrupt).map(Some)
     }
 
     fn form(&self, asked: &Asked<'_>, values: &Values) -> Form {
@@ -110,6 +111,7 @@ impl<'a> Window<'a> {
 
 /// A page that was filled in, whose reader waits for what comes of it.
 pub(super) struct Page {
+    provider: String,
     bridge: Bridge,
     submission: Submission,
     deadline: Instant,
@@ -117,10 +119,16 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn waited(bridge: Bridge, deadline: Instant, interrupt: Interrupt) -> Result<Self, Failure> {
+    fn waited(
+        provider: String,
+        bridge: Bridge,
+        deadline: Instant,
+        interrupt: Interrupt,
+    ) -> Result<Self, Failure> {
         let cancelled = || interrupt.happened();
-        let submission = bridge.wait(Patience { deadline, cancelled: &cancelled }).map_err(failure)?;
-        Ok(Self { bridge, submission, deadline, interrupt })
+        let waited = bridge.wait(Patience { deadline, cancelled: &cancelled });
+        let submission = waited.map_err(|error| failure(&provider, error))?;
+        Ok(Self { provider, bridge, submission, deadline, interrupt })
     }
 
     /// Does what was asked for, with what was typed in beside `values`, and shows what came of it. What is refused for
@@ -130,7 +138,7 @@ impl Page {
         values: &Values,
         work: &dyn Fn(Values) -> Result<(T, Outcome), Failure>,
     ) -> Result<T, Failure> {
-        let Self { bridge, submission, deadline, interrupt } = self;
+        let Self { provider, bridge, submission, deadline, interrupt } = self;
         let all = values.iter().chain(&submission.values);
         let failure = match work(all.map(|(name, value)| (name.clone(), value.clone())).collect()) {
             Ok((done, outcome)) => {
@@ -142,16 +150,19 @@ impl Page {
         let again = matches!(failure.cause(), Some(auth::Error::AuthenticationFailed { .. }));
         submission.finish(&Outcome::Failed { reason: failure.message(), again });
         if again {
-            Self::waited(bridge, deadline, interrupt)?.carried_out(values, work)
+            Self::waited(provider, bridge, deadline, interrupt)?.carried_out(values, work)
         } else {
             Err(failure)
         }
     }
 }
 
-pub(super) fn failure(error: LocalError) -> Failure {
+pub(super) fn failure(provider: &str, error: LocalError) -> Failure {
     match error {
         LocalError::TimedOut | LocalError::Cancelled => auth::Error::InputCancelled.into(),
-        other => anyhow::Error::from(other).into(),
+        other => {
+            let reason = format!("{:#}", anyhow::Error::from(other));
+            auth::Error::AuthenticationFailed { provider: provider.to_owned(), reason }.into()
+        }
     }
 }

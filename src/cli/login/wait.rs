@@ -125,7 +125,7 @@ impl Waiting<'_> {
             match arrived {
                 Ok(arrived) => return Ok((arrived.query.clone(), Some(arrived))),
                 Err(LocalError::Cancelled) if pasted() => {}
-                Err(error) => return Err(page::failure(error)),
+                Err(error) => return Err(page::failure(session.provider(), error)),
             }
         }
     }
