@@ -202,7 +202,11 @@ impl Error {
 
     /// A login that a flow could not bring to its end.
     pub(super) fn flow(provider: &str, error: &FlowError) -> Self {
-        Self::AuthenticationFailed { provider: provider.to_owned(), reason: chain(error) }
+        let mut reason = chain(error);
+        if error.is_about_the_client() {
+            reason += "; its id or secret is wrong, or was made anew: --reset asks for them again";
+        }
+        Self::AuthenticationFailed { provider: provider.to_owned(), reason }
     }
 
     /// Whether only a new login helps.

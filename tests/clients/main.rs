@@ -11,11 +11,13 @@
 mod api;
 mod canary;
 mod catalogue;
+mod consent;
 mod flows;
 mod git;
 mod issuers;
 mod keyring;
 mod leaks;
+mod opener;
 mod page;
 mod sdk;
 mod stage;
@@ -79,6 +81,12 @@ fn planned() -> Vec<Planned> {
         missing: visit.missing(),
         run: Box::new(move || visit.check()),
     });
+    let consent = Planned {
+        name: "page::consent-inside-a-run".to_owned(),
+        missing: opener::missing(),
+        run: Box::new(consent::check),
+    };
+    let visits = visits.chain([consent]);
     let flows = flows::cells().map(|cell| Planned {
         name: cell.name(),
         missing: cell.missing(),

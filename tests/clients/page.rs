@@ -2,20 +2,15 @@
 //!
 //! Pictures go to the folder that `AUTHSOME_SCREENSHOTS` names, else to `target/screenshots`.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::opener::{self, Asked};
 use crate::support::home::Home;
-use crate::support::until;
 use crate::tools::{self, Need};
-
-/// What opens a page inside a run.
-const OPENER: &str = "/usr/bin/xdg-open";
 
 /// A login of somebody who mistypes once.
 #[derive(Clone, Copy)]
@@ -66,10 +61,7 @@ pub(crate) const VISITS: [Visit; 4] = [
 impl Visit {
     pub(crate) fn missing(&self) -> Option<String> {
         let needs = [Need::Program("chromium"), Need::Program("node"), Need::Node("puppeteer-core")];
-        let opener = || {
-            let can = !self.inside || (Path::new(OPENER).is_file() && unshared().is_some());
-            (!can).then(|| format!("{OPENER} cannot be replaced here"))
-        };
+        let opener = || self.inside.then(opener::missing).flatten();
         needs.into_iter().find_map(Need::missing).or_else(opener)
     }
 
@@ -93,27 +85,11 @@ impl Visit {
         (login, step["auth_url"].as_str().unwrap().to_owned())
     }
 
-    /// As an agent asks, with another opener in the place of the system's. The agent is not told the URL.
+    /// As an agent asks, which is not told the URL.
     fn inside_a_run(&self, home: &Home) -> (Child, String) {
-        let (opener, opened, said) =
-            (home.scratch().join("opener"), home.scratch().join("opened"), home.scratch().join("said"));
-        let script = format!("#!/bin/sh\nprintf '%s' \"$1\" > {0}.new && mv {0}.new {0}\n", opened.display());
-        std::fs::write(&opener, script).unwrap();
-        std::fs::set_permissions(&opener, PermissionsExt::from_mode(0o755)).unwrap();
-        let ours = home.command();
-        let mut command = unshared().unwrap();
-        command.env_clear().envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.env("DISPLAY", ":0").env("BROWSER", "false");
-        let script = "mount --bind \"$1\" \"$2\" && exec \"$3\" --home \"$4\" run -- \"$3\" --home \"$4\" login \"$5\"";
-        command.args(["sh", "-c", script, "sh"]).arg(&opener).arg(OPENER).arg(ours.get_program());
-        command.arg(home.path()).arg(self.provider).stdin(Stdio::null());
-        command.stdout(File::create(&said).unwrap()).stderr(File::create(&said).unwrap());
-        let login = command.spawn().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(until("the page is opened", || opened.exists()));
-        let url = std::fs::read_to_string(opened).unwrap();
-        assert!(!std::fs::read_to_string(said).unwrap().contains(&url));
-        (login, url)
+        let asked = Asked::begin(home, &[self.provider]);
+        assert!(!asked.said().contains(&asked.url));
+        (asked.login, asked.url)
     }
 
     /// What the browser shows.
@@ -150,18 +126,6 @@ impl Visit {
             assert_eq!(seen["closes"], true, "the window stays open: {seen}");
         }
     }
-}
-
-/// A command that runs another one where the mounts are its own, if that is allowed.
-fn unshared() -> Option<Command> {
-    let flags = ["--mount", "--map-root-user"];
-    (1..=flags.len()).find_map(|count| {
-        let mut command = Command::new("unshare");
-        command.args(&flags[..count]);
-        let mut trial = Command::new("unshare");
-        let tried = trial.args(&flags[..count]).arg("true").stderr(Stdio::null()).status();
-        tried.is_ok_and(|status| status.success()).then_some(command)
-    })
 }
 
 fn pictures() -> PathBuf {

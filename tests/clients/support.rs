@@ -1,5 +1,7 @@
 //! The part of the black-box tests' support that real clients need too.
 
+#[path = "../it/support/account.rs"]
+pub(crate) mod account;
 #[path = "../it/support/answer.rs"]
 pub(crate) mod answer;
 #[path = "../it/support/authority.rs"]
@@ -8,6 +10,8 @@ pub(crate) mod authority;
 pub(crate) mod definition;
 #[path = "../it/support/home.rs"]
 pub(crate) mod home;
+#[path = "../it/support/issuer.rs"]
+pub(crate) mod issuer;
 #[path = "../it/support/login.rs"]
 pub(crate) mod login;
 #[path = "../it/support/origin.rs"]

@@ -267,6 +267,8 @@ async fn a_bad_token_answer_is_a_named_error_and_leaves_nothing_half_written() {
         let shown = format!("{fault:?}: {document}").chars().take(300).collect::<String>();
         assert_eq!((code, &document["error"]), (4, &Value::from("AuthenticationFailedError")), "{shown}");
         assert!(!page.contains("is connected"), "{shown}");
+        let repair = document["message"].as_str().unwrap().contains("--reset");
+        assert_eq!(repair, format!("{fault:?}").contains("invalid_client"), "{shown}");
         assert!(!stage.is_connected(), "{shown}");
     }
     let elsewhere = Authority::new();

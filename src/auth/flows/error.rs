@@ -98,6 +98,13 @@ impl FlowError {
         }
     }
 
+    /// Whether it is the OAuth client that is refused: by RFC 6749 5.2, or as GitHub and Slack say it.
+    pub(crate) fn is_about_the_client(&self) -> bool {
+        const CODES: [&str; 4] =
+            ["invalid_client", "incorrect_client_credentials", "bad_client_secret", "invalid_client_id"];
+        self.code().is_some_and(|code| CODES.contains(&code))
+    }
+
     /// How long the server wants to be left alone (RFC 9110 10.2.3).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
