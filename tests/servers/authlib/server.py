@@ -14,7 +14,7 @@ import ssl
 import sys
 import threading
 import time
-from urllib.parse import urlencode
+from urllib.parse import urlsplit
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
 
@@ -25,7 +25,8 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint, DeviceCodeGrant, DeviceCredentialDict
-from flask import Flask, Response, jsonify, redirect, request
+from authlib.oauth2.rfc9207 import IssuerParameter
+from flask import Flask, Response, jsonify, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 flags = argparse.ArgumentParser()
@@ -38,7 +39,7 @@ METHODS = {"public": "none", "basic": "client_secret_basic", "post": "client_sec
 GRANTS = ["authorization_code", "refresh_token", "client_credentials", DeviceCodeGrant.GRANT_TYPE]
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
-counts = {"refreshed": 0, "refused": 0, "registered": 0, "revoked": 0, "introspected": 0}
+counts = {"refreshed": 0, "refused": 0, "registered": 0}
 faults, decisions, devices, codes, tokens = [], {}, {}, {}, []
 deny = threading.Event()
 
@@ -61,7 +62,8 @@ class Client(ClientMixin):
         if self.redirect_uris is not None:
             return uri in self.redirect_uris
         # RFC 8252 7.3: any port of the loopback interface.
-        return uri.startswith(("http://127.0.0.1:", "http://localhost:")) and uri.endswith("/callback")
+        asked = urlsplit(uri)
+        return (asked.scheme, asked.hostname, asked.path) == ("http", "127.0.0.1", "/callback") and not asked.query
 
     def check_client_secret(self, secret):
         return bool(self.secret) and secrets.compare_digest(secret, self.secret)
@@ -145,11 +147,11 @@ class RefreshGrant(grants.RefreshTokenGrant):
     def authenticate_refresh_token(self, refresh_token):
         found = find("refresh_token", refresh_token)
         if found and found["spent"]:
-            # RFC 9700 4.14.2: a second use ends the whole family.
+            # RFC 9700 4.14.2: a second use ends the whole family, which is all that this client has.
             for token in tokens:
-                token["revoked"] = True
+                token["revoked"] |= token["client_id"] == found["client_id"]
         good = found and not found["revoked"] and not found["spent"]
-        counts["refreshed" if good else "refused"] += 1
+        counts["refused"] += not good
         return found if good else None
 
     def authenticate_user(self, refresh_token):
@@ -157,6 +159,7 @@ class RefreshGrant(grants.RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token):
         refresh_token["spent"] = True
+        counts["refreshed"] += 1
 
 
 class ClientGrant(grants.ClientCredentialsGrant):
@@ -215,7 +218,6 @@ class Revocation(RevocationEndpoint):
 
     def revoke_token(self, token, request):
         token["revoked"] = True
-        counts["revoked"] += 1
 
 
 class Introspection(IntrospectionEndpoint):
@@ -225,7 +227,6 @@ class Introspection(IntrospectionEndpoint):
         return True
 
     def query_token(self, token_string, token_type_hint):
-        counts["introspected"] += 1
         return find("access_token", token_string)
 
     def introspect_token(self, token):
@@ -242,8 +243,23 @@ def save(token, asked):
         token, client_id=asked.client.client_id, issued_at=time.time(), revoked=False, spent=False))
 
 
+class Challenge(CodeChallenge):
+    """Authlib asks public clients alone for a challenge, and takes a plain one."""
+
+    def validate_code_challenge(self, grant, redirect_uri):
+        if grant.request.payload.data.get("code_challenge_method") != "S256":
+            raise InvalidRequestError("'code_challenge_method' must be S256")
+        super().validate_code_challenge(grant, redirect_uri)
+
+
+class Issuer(IssuerParameter):
+    def get_issuer(self):
+        return flags.issuer
+
+
 server = AuthorizationServer(app, query_client=clients.get, save_token=save)
-server.register_grant(CodeGrant, [CodeChallenge(required=True)])
+server.register_extension(Issuer())
+server.register_grant(CodeGrant, [Challenge(required=True)])
 for grant in (RefreshGrant, ClientGrant, ExchangeGrant, DeviceGrant):
     server.register_grant(grant)
 for endpoint in (DeviceEndpoint, Revocation, Introspection):
@@ -252,12 +268,10 @@ for endpoint in (DeviceEndpoint, Revocation, Introspection):
 
 @app.get("/authorize")
 def authorize():
-    if deny.is_set():
-        deny.clear()
-        answer = urlencode({"error": "access_denied", "state": request.args["state"]})
-        return redirect(f"{request.args['redirect_uri']}?{answer}")
     grant = server.get_consent_grant(end_user="ann")
-    return server.create_authorization_response(grant_user="ann", grant=grant)
+    agrees = not deny.is_set()
+    deny.clear()
+    return server.create_authorization_response(grant_user="ann" if agrees else None, grant=grant)
 
 
 @app.post("/token")
@@ -317,7 +331,7 @@ def metadata():
         issuer=url, authorization_endpoint=f"{url}/authorize", token_endpoint=f"{url}/token",
         revocation_endpoint=f"{url}/revoke", introspection_endpoint=f"{url}/introspect",
         device_authorization_endpoint=f"{url}/device", registration_endpoint=f"{url}/register",
-        response_types_supported=["code"], grant_types_supported=[*GRANTS, EXCHANGE],
+        authorization_response_iss_parameter_supported=True, response_types_supported=["code"], grant_types_supported=[*GRANTS, EXCHANGE],
         token_endpoint_auth_methods_supported=list(METHODS.values()), code_challenge_methods_supported=["S256"])
 
 
@@ -330,7 +344,7 @@ def protected():
 def resource():
     _, _, bearer = request.headers.get("authorization", "").partition(" ")
     found = find("access_token", bearer)
-    if found and not found["revoked"]:
+    if found and not found["revoked"] and not found.is_expired():
         return "hello"
     pointer = f'{flags.issuer}/.well-known/oauth-protected-resource/mcp'
     return Response("", 401, {"www-authenticate": f'Bearer resource_metadata="{pointer}"'})

@@ -13,7 +13,7 @@ const { values: flags } = parseArgs({
   options: { cert: { type: 'string' }, key: { type: 'string' }, issuer: { type: 'string' }, jwk: { type: 'string' } },
 })
 
-const counts = { refreshed: 0, refused: 0, registered: 0, revoked: 0, introspected: 0 }
+const counts = { refreshed: 0, refused: 0, registered: 0 }
 const faults = []
 let deny = false
 
@@ -153,8 +153,6 @@ async function serve(req, res) {
     const about = { resource: `${flags.issuer}/mcp`, authorization_servers: [flags.issuer], scopes_supported: ['read'] }
     return res.setHeader('content-type', 'application/json').end(JSON.stringify(about))
   }
-  if (url.pathname === '/token/revocation') counts.revoked += 1
-  if (url.pathname === '/token/introspection') counts.introspected += 1
   if (url.pathname === '/token' && faults.length > 0) return fail(faults.shift(), req, res)
   return provider.callback()(req, res)
 }
